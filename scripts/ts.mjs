@@ -1,0 +1,23 @@
+// Runs a TypeScript file of this project: `node scripts/ts.mjs FILE [ARG…]`. Node 20 cannot by itself.
+import { spawnSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { build } from 'esbuild'
+
+const [file, ...args] = process.argv.slice(2)
+const root = resolve(import.meta.dirname, '..')
+const out = join(root, '.cache', `${file.replaceAll('/', '_')}.mjs`)
+mkdirSync(join(root, '.cache'), { recursive: true })
+await build({
+  entryPoints: [resolve(file)],
+  outfile: out,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  packages: 'external',
+  define: { __FAULT_POINTS__: 'false' },
+  loader: { '.sh': 'text' },
+  logLevel: 'warning',
+})
+process.exitCode = spawnSync(process.execPath, [out, ...args], { stdio: 'inherit' }).status ?? 1

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  define: { __FAULT_POINTS__: 'false' },
+  plugins: [
+    {
+      // The bundler imports shell scripts as text; so do the tests.
+      name: 'shell-text',
+      enforce: 'pre',
+      load: (id) =>
+        id.endsWith('.sh') ? `export default ${JSON.stringify(readFileSync(id, 'utf8'))}` : undefined,
+    },
+  ],
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Two workers: tests start real processes, and a small machine has two cores.
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
+})
