@@ -1,0 +1,57 @@
+#!/bin/sh
+# One call into this guest: fd 0 and 1 are the connection, which a service may hand to the kernel. What else
+# there is to say (its stderr and exit code) goes through a second connection, the call's control.
+# ash reads a line byte by byte: what follows the first line is left for the service.
+export PATH=/bin
+. /lab/config
+
+# Ends the data connection here, and tells the control how the call ended. Descriptor 3 is the control.
+finish() {
+  exec < /dev/null > /dev/null
+  printf '\n%s %s\n' "$id" "$1" >&3
+  rm -f "/run/calls/$id"
+  exit
+}
+
+# Runs the arguments as the call's user; everything it leaves open dies with it.
+run_as_user() {
+  if [ "$user" = root ]; then
+    HOME=/root USER=root "$@" 2>&3 3>&-
+  else
+    HOME=/tmp USER=$user su -p -s /bin/sh "$user" -c 'exec "$0" "$@"' "$@" 2>&3 3>&-
+  fi
+}
+
+run_service() {
+  service=${1%%+*}
+  argument=
+  case "$1" in *+*) argument=${1#*+} ;; esac
+  file=/etc/qubes-rpc/$1
+  [ -e "$file" ] || file=/etc/qubes-rpc/$service
+  [ -e "$file" ] || finish 127
+  [ -x "$file" ] || finish 125
+  export QREXEC_REMOTE_DOMAIN="$2" QREXEC_SERVICE_FULL_NAME="$1" QREXEC_SERVICE_ARGUMENT="$argument"
+  run_as_user "$file" ${argument:+"$argument"}
+  finish $?
+}
+
+IFS=' ' read -r token what id user first second || exit
+[ "$token" = "$TOKEN" ] || exit
+case "$what" in
+  ping) echo "pong $id" ;;
+  freeze) kill -STOP "$(cat /run/agent.pid)" && echo done ;;
+  thaw) kill -CONT "$(cat /run/agent.pid)" && echo done ;;
+  control)
+    mkfifo "/run/calls/$id" || exit
+    echo ready
+    exec cat "/run/calls/$id"
+    ;;
+  service | command)
+    exec 3> "/run/calls/$id"
+    if [ "$user" = DEFAULT ]; then user=user; fi
+    grep -q "^$user:" /etc/passwd || finish 125
+    if [ "$what" = service ]; then run_service "$first" "$second"; fi
+    run_as_user /bin/sh -c "$(printf %s "$first" | base64 -d)"
+    finish $?
+    ;;
+esac
