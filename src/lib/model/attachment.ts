@@ -1,0 +1,44 @@
+import * as z from 'zod'
+import { identitySchema } from './identity.ts'
+import { qubeNameSchema } from './names.ts'
+import { portSchema } from './port.ts'
+
+/**
+ * attaching, detaching: an operation is open (its owner is at work, or died).
+ * attached: done and looked at.
+ * unresolved: an operation could not be brought to an end; the next command tries again.
+ * leftover: the device is free, and the frontend still has a state file that could not be removed yet.
+ */
+export const phaseSchema = z.enum(['attaching', 'attached', 'detaching', 'unresolved', 'leftover'])
+export type Phase = z.infer<typeof phaseSchema>
+
+/** What qusb did with a device, or meant to: one record of the store. */
+export const attachmentRecordSchema = z.object({
+  id: z.string().regex(/^[0-9a-f]{16}$/),
+  backend: qubeNameSchema,
+  port: portSchema,
+  frontend: qubeNameSchema,
+  /** The call went to the frontend's stub domain, `NAME-dm`. */
+  stubdom: z.boolean(),
+  device: identitySchema.extend({
+    busnum: z.int().min(1).max(999),
+    devnum: z.int().min(1).max(999),
+    /** Clean, for people: maker and product. */
+    description: z.string().max(400),
+  }),
+  phase: phaseSchema,
+  /** ISO 8601, UTC, by this machine's clock: for people, never for deciding. */
+  since: z.iso.datetime(),
+  by: z.object({ user: z.string().max(64), pid: z.int().positive(), rule: z.string().max(200).nullable() }),
+  /** The grant's file name, so that one left behind is found. */
+  grant: z.string().max(64).nullable(),
+  bootId: z.string().max(64),
+  backendDomain: z.int().nonnegative().nullable(),
+  frontendDomain: z.int().nonnegative().nullable(),
+})
+export type AttachmentRecord = z.infer<typeof attachmentRecordSchema>
+
+/** Names a device's place: the key by which records and locks are found. */
+export function placeOf(at: { backend: string; port: string }): string {
+  return `${at.backend}:${at.port}`
+}

@@ -1,0 +1,48 @@
+import * as z from 'zod'
+import { hex4Schema, interfaceCodeSchema, SERIAL_LIMIT } from './identity.ts'
+import { qubeNameSchema } from './names.ts'
+import { portSchema } from './port.ts'
+
+export const deviceStateSchema = z.enum(['free', 'attached', 'unknown'])
+
+/** Why data would be lost if the backend lost the device. */
+export const usageSchema = z.object({
+  /** mounted: what is the mount point; swap; holder: device-mapper or md on top; given: a qube has its block device. */
+  kind: z.enum(['mounted', 'swap', 'holder', 'given']),
+  block: z.string().max(32),
+  what: z.string().max(200).nullable(),
+})
+export type Usage = z.infer<typeof usageSchema>
+
+/** A device of a backend, as one survey saw it. Every text in it is clean; what is absent is null. */
+export const deviceSchema = z.object({
+  backend: qubeNameSchema,
+  port: portSchema,
+  busnum: z.int().min(1).max(999),
+  devnum: z.int().min(1).max(999),
+  vendorId: hex4Schema,
+  productId: hex4Schema,
+  serial: z.string().max(SERIAL_LIMIT).nullable(),
+  /** The device has a serial that cannot be told apart safely, so it counts as none. */
+  serialUnsafe: z.boolean(),
+  manufacturer: z.string().max(200).nullable(),
+  product: z.string().max(200).nullable(),
+  interfaces: z.array(interfaceCodeSchema).max(64),
+  /** Mb/s */
+  speed: z.number().positive().nullable(),
+  state: deviceStateSchema,
+  attachedTo: qubeNameSchema.nullable(),
+  /** The driver that has the device as a whole: `usb`, `usbip-host`, or null for none. */
+  driver: z.string().max(64).nullable(),
+  /** The drivers of its interfaces. */
+  interfaceDrivers: z.array(z.string().max(64)).max(64),
+  hub: z.boolean(),
+  /** The backend does not publish it, on purpose. */
+  hidden: z.boolean(),
+  /** PCI address of its USB controller, `0000:00:14.0`. */
+  controller: z.string().max(32).nullable(),
+  /** dom0 types or points with it now: an input sender runs on it. */
+  inputForDom0: z.boolean(),
+  usage: z.array(usageSchema).max(64),
+})
+export type Device = z.infer<typeof deviceSchema>

@@ -1,0 +1,24 @@
+import * as z from 'zod'
+import { hex4Schema, SERIAL_LIMIT } from './identity.ts'
+import { qubeNameSchema } from './names.ts'
+import { portSchema } from './port.ts'
+
+/** One line of the history: something that began or ended. */
+export const historyEventSchema = z.object({
+  /** ISO 8601, UTC. */
+  at: z.iso.datetime(),
+  what: z.enum(['attached', 'detached', 'failed', 'ended']),
+  backend: qubeNameSchema,
+  port: portSchema,
+  frontend: qubeNameSchema,
+  vendorId: hex4Schema,
+  productId: hex4Schema,
+  serial: z.string().max(SERIAL_LIMIT).nullable(),
+  description: z.string().max(400),
+  /** Who asked: a login name; null where another tool or nobody did. */
+  user: z.string().max(64).nullable(),
+  rule: z.string().max(200).nullable(),
+  /** How it ended, for `failed` the error's code: unplugged, restart, reboot, suspend, other-tool, TIMEOUT, … */
+  how: z.string().max(64).nullable(),
+})
+export type HistoryEvent = z.infer<typeof historyEventSchema>

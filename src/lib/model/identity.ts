@@ -1,0 +1,36 @@
+import * as z from 'zod'
+
+export const hex4Schema = z.string().regex(/^[0-9a-f]{4}$/)
+export const interfaceCodeSchema = z.string().regex(/^[0-9a-f]{6}$/)
+
+/** The longest serial that counts: USB string descriptors hold at most 126 UTF-16 units (USB 2.0, 9.6.7). */
+export const SERIAL_LIMIT = 126
+
+/** What a device is, wherever it is plugged. */
+export const identitySchema = z.object({
+  vendorId: hex4Schema,
+  productId: hex4Schema,
+  /** null: none, or one that needed cleaning (then `serialUnsafe` is set where the device is shown). */
+  serial: z.string().max(SERIAL_LIMIT).nullable(),
+  /** Class, subclass and protocol of each interface, six hex digits each, in the order of the device. */
+  interfaces: z.array(interfaceCodeSchema).max(64),
+})
+export type Identity = z.infer<typeof identitySchema>
+
+/** `1050:0407` */
+export function formatVidPid(identity: { vendorId: string; productId: string }): string {
+  return `${identity.vendorId}:${identity.productId}`
+}
+
+/**
+ * Whether two looks saw the same device. Interfaces are compared only when both looks have any: a device that USBGuard
+ * has not authorized shows none.
+ */
+export function sameIdentity(a: Identity, b: Identity): boolean {
+  return (
+    a.vendorId === b.vendorId &&
+    a.productId === b.productId &&
+    a.serial === b.serial &&
+    (a.interfaces.length === 0 || b.interfaces.length === 0 || a.interfaces.join() === b.interfaces.join())
+  )
+}

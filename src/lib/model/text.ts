@@ -1,0 +1,43 @@
+/**
+ * Text from a qube, made fit for a terminal, a log or JSON.
+ *
+ * Control characters, escape sequences' introducers (C0, DEL, C1), bidirectional marks and overrides, line and
+ * paragraph separators, other invisible format characters, private-use, unassigned and surrogate code points
+ * become `_`; what was not UTF-8 has become U+FFFD at decoding and becomes `_` too.
+ */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\uFFFD]/gu
+
+/** Combining marks stacked higher than this smear over neighbouring lines. */
+const STACKED_MARKS = /(\p{M}{2})\p{M}+/gu
+
+export interface CleanText {
+  text: string
+  /** Whether the text is other than what was sent: then it is for display only, never for comparing. */
+  changed: boolean
+}
+
+/**
+ * Cleans hostile text for display.
+ * @param raw decoded text of any length
+ * @param limit the most UTF-16 units kept; what is cut ends in `…`
+ */
+export function cleanText(raw: string, limit: number): CleanText {
+  // Cut before the regular expressions run: their cost is then bounded as well.
+  const head =
+    raw.length > limit ? `${raw.slice(0, Math.max(0, limit - 1)).replace(/[\uD800-\uDBFF]$/, '')}…` : raw
+  const text = head.replace(UNSAFE, '_').replace(STACKED_MARKS, '$1').trim()
+  return { text, changed: text !== raw }
+}
+
+/**
+ * Cleans what a program wrote to stderr: lines are kept, joined by ` | `, at most 500 characters.
+ * @returns undefined when nothing is left
+ */
+export function cleanStderr(raw: string): string | undefined {
+  const lines = raw
+    .slice(0, 4096)
+    .split(/[\r\n]+/)
+    .map((line) => cleanText(line, 300).text)
+    .filter((line) => line !== '')
+  return lines.length === 0 ? undefined : cleanText(lines.join(' | '), 500).text
+}

@@ -1,0 +1,33 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { qubeNameSchema } from '../model/names.ts'
+import { parseJsonFile, readSmallFile, type Site } from './site.ts'
+
+/** The user's configuration, `config.json` in the configuration directory. Everything may be left out. */
+export const configSchema = z.strictObject({
+  /** The qubes that have USB controllers; without it the running ones among sys-usb, sys-usb-… and sys-net. */
+  backends: z.array(qubeNameSchema).max(64).optional(),
+  /** How long an attach or detach may take, seconds. */
+  timeout: z.int().min(1).max(600).default(60),
+  history: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      /** Events kept in a file before it is rotated; two files are kept. */
+      events: z.int().min(10).max(100_000).default(2000),
+      /** Whether events that name a disposable reach the disk. */
+      disposables: z.boolean().default(true),
+    })
+    .prefault({}),
+})
+export type Config = z.infer<typeof configSchema>
+
+/**
+ * @returns the configuration, or its defaults where there is no file
+ * @throws QusbError USAGE when the file is not valid
+ */
+export function loadConfig(site: Site): Config {
+  const file = join(site.configDir, 'config.json')
+  if (!existsSync(file)) return configSchema.parse({})
+  return parseJsonFile(configSchema, readSmallFile(file, 'configuration'), file)
+}
