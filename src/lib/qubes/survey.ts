@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto'
+import type { QubeName } from '../model/names.ts'
+import type { Site } from '../site/site.ts'
+import probe from './probe.sh'
+import { callQrexec, type QrexecResult } from './qrexec.ts'
+import type { QubeSurvey, SurveyFailure } from './survey-facts.ts'
+import { parseSurvey, type SurveyProblem } from './survey-parser.ts'
+
+export type {
+  ImportedDevice,
+  PendingImport,
+  QubeSurvey,
+  StateFile,
+  SurveyFailure,
+  VhciRow,
+} from './survey-facts.ts'
+
+export type SurveyResult = { survey: QubeSurvey } | { failure: SurveyFailure }
+
+/**
+ * One look at a qube: one call of `qubes.VMShell` that runs the probe there. Never throws for what a qube does.
+ * @param options.timeoutMs for the whole call; by default the site's limit
+ */
+export async function surveyQube(
+  site: Site,
+  qube: QubeName,
+  options: { signal?: AbortSignal; timeoutMs?: number } = {},
+): Promise<SurveyResult> {
+  const marker = makeMarker()
+  const timeoutMs = options.timeoutMs ?? site.limits.surveyMs
+  const result = await callQrexec(site, {
+    target: qube,
+    user: 'DEFAULT',
+    service: 'qubes.VMShell',
+    stdin: renderProbe(marker),
+    timeoutMs,
+    stdoutLimit: site.limits.surveyBytes,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  })
+  // A complete answer counts whatever the exit code: a login profile may end a shell with any.
+  if (result.end === 'exit' && result.exitCode !== 125 && result.exitCode !== 127) {
+    const parsed = parseSurvey(result.stdout, marker, qube)
+    if ('survey' in parsed) return parsed
+    return { failure: describeProblem(qube, parsed.problem, result) }
+  }
+  return { failure: describeEnd(qube, result, site, timeoutMs) }
+}
+
+/** A word that nothing in the backend could have known before the call. */
+export function makeMarker(): string {
+  return `qusb-${randomBytes(16).toString('hex')}`
+}
+
+/** The probe as VMShell reads it: the constant script, and a last line that calls it with the marker. */
+export function renderProbe(marker: string): string {
+  if (!/^qusb-[0-9a-f]{32}$/.test(marker)) throw new Error('not a marker')
+  return `${probe}\nqusb_probe ${marker} </dev/null\n`
+}
+
+/**
+ * No row of the table of codes is for a qube that answers nonsense. It is NOT_RUNNING: to whoever asks, the qube is
+ * not there to be used, and the message tells which it is. INTERNAL would call it a fault of qusb.
+ */
+function describeProblem(qube: QubeName, problem: SurveyProblem, result: QrexecResult): SurveyFailure {
+  return withDetail(result, {
+    qube,
+    code: 'NOT_RUNNING',
+    message:
+      problem === 'other-qube'
+        ? `${qube} answered with the devices of another qube; its answer is not used`
+        : `${qube} answers nonsense; its answer is not used`,
+    hint: `Look at ${qube} itself: what its login profile prints or ends, and whether it can still be trusted.`,
+  })
+}
+
+function describeEnd(qube: QubeName, result: QrexecResult, site: Site, timeoutMs: number): SurveyFailure {
+  switch (result.end) {
+    case 'no-client':
+      return withDetail(result, {
+        qube,
+        code: 'NOT_FOUND',
+        message: `cannot run ${site.qrexecClient}`,
+        hint: 'qusb runs in dom0 of Qubes OS. Elsewhere, `qusb lab up` makes a lab to try it.',
+      })
+    case 'aborted':
+      return { qube, code: 'INTERRUPTED', message: `interrupted while asking ${qube}` }
+    case 'timeout':
+      return withDetail(result, {
+        qube,
+        code: 'TIMEOUT',
+        message: `${qube} did not answer within ${timeoutMs / 1000} s`,
+        hint: `Try again, or restart ${qube} if it stays so.`,
+      })
+    case 'overflow':
+      return withDetail(result, {
+        qube,
+        code: 'NOT_RUNNING',
+        message: `${qube} answers nonsense: more than ${site.limits.surveyBytes} bytes; its answer is not used`,
+        hint: `Look at ${qube} itself, and whether it can still be trusted.`,
+      })
+    default:
+      return result.exitCode === 127
+        ? withDetail(result, {
+            qube,
+            code: 'NO_PROXY',
+            message: `${qube} has no service qubes.VMShell, so its devices cannot be seen`,
+            hint: `Install the package qubes-core-agent in the template of ${qube}.`,
+          })
+        : withDetail(result, {
+            qube,
+            code: 'NOT_RUNNING',
+            message: `no connection to ${qube}: it is halted or paused, or its agent does not answer`,
+            hint: `Start it: qvm-start ${qube}`,
+          })
+  }
+}
+
+function withDetail(result: QrexecResult, failure: SurveyFailure): SurveyFailure {
+  return result.stderr === undefined ? failure : { ...failure, detail: result.stderr }
+}
