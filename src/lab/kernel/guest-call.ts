@@ -24,9 +24,12 @@ export interface GuestCall {
 
 /** The guest's agent did not answer in time, or not at all. */
 export class AgentSilent extends Error {
-  constructor(readonly refused: boolean) {
+  /** Whether the connection was refused or cut, rather than left without an answer. */
+  readonly refused: boolean
+  constructor(refused: boolean) {
     super(refused ? 'the agent does not listen' : 'the agent does not answer')
     this.name = 'AgentSilent'
+    this.refused = refused
   }
 }
 

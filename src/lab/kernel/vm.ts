@@ -84,7 +84,7 @@ export async function startVm(parts: Parts, options: VmOptions): Promise<Vm> {
     return reason
   })
   const { pid, stdin, stdout } = child
-  if (pid === undefined) throw new Error(`QEMU does not start: ${await ended}`)
+  if (pid === undefined || !stdin || !stdout) throw new Error(`QEMU does not start: ${await ended}`)
   guard(child, pid)
   const kill = async () => {
     if (!over) child.kill('SIGKILL')

@@ -27,12 +27,16 @@ export const attachmentRecordSchema = z.object({
     description: z.string().max(400),
   }),
   phase: phaseSchema,
+  /** What the open operation was to bring about: a crash of an attach is finished, an interrupted one undone. */
+  goal: z.enum(['attached', 'free']),
   /** ISO 8601, UTC, by this machine's clock: for people, never for deciding. */
   since: z.iso.datetime(),
   by: z.object({ user: z.string().max(64), pid: z.int().positive(), rule: z.string().max(200).nullable() }),
   /** The grant's file name, so that one left behind is found. */
   grant: z.string().max(64).nullable(),
   bootId: z.string().max(64),
+  /** Seconds this machine had slept since boot: more of them now means that a suspend closed the attachment. */
+  slept: z.number().nonnegative(),
   backendDomain: z.int().nonnegative().nullable(),
   frontendDomain: z.int().nonnegative().nullable(),
 })

@@ -42,7 +42,7 @@ export const siteSchema = z.strictObject({
       /** How long a survey of one backend may take, ms. */
       surveyMs: z.int().min(100).max(60_000).default(5000),
       /** How long qrexec may take to connect, seconds. */
-      connectSeconds: z.int().min(1).max(60).default(5),
+      connectSeconds: z.int().min(1).max(60).default(3),
     })
     .prefault({}),
 })
