@@ -1,0 +1,40 @@
+# What a service does to the kernel and to QubesDB, for the process engine: asks the lab's process.
+# The kernel engine has a file of the same name and functions that writes to sysfs.
+
+# ask VERB WORD…: one line to the lab, one line back in $answer; false when the lab answers an error.
+ask() {
+  reply=$QUSB_LAB/calls/rpc.$$
+  [ -p "$reply" ] || mkfifo -m 600 "$reply" || return 1
+  exec 7<>"$reply"
+  echo "$reply $QUSB_DOMID $*" 1<>"$QUSB_LAB/rpc"
+  read -r verdict answer <&7
+  exec 7<&-
+  [ "$verdict" = ok ]
+}
+
+# store ATTRIBUTE VALUE: writes a sysfs attribute, given by its path below the qube's root.
+store() {
+  ask store "$$" "${QUSB_LINK:--}" "${1#"$QUSB_ROOT"}" "$2" && return
+  echo "${0##*/}: echo: write error: $answer" >&2
+  return 1
+}
+
+# hand_over ATTRIBUTE VALUE: store with a value that hands fd 0, the call's socket, to the kernel.
+hand_over() {
+  store "$1" "$2"
+}
+
+qubesdb_write() {
+  ask qubesdb-write "$1" "$2"
+}
+
+qubesdb_rm() {
+  ask qubesdb-rm "$1"
+}
+
+# Returns when the export of a port is over, and a second has passed as with a poll of one second.
+await_export_end() {
+  ask await-export-end "$1"
+  rm -f "$QUSB_LAB/calls/rpc.$$"
+  sleep 1.2
+}

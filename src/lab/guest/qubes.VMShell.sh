@@ -1,0 +1,3 @@
+#!/bin/sh
+# qubes.VMShell: runs the commands that come on stdin.
+exec sh

@@ -1,0 +1,57 @@
+#!/bin/sh
+# usb-import BACKEND BUSID in a frontend: reads `DEVID SPEED` from fd 0 and hands fd 0 to vhci_hcd.
+. "$QUSB_ROOT/usr/lib/qubes/lab-kernel.sh"
+backend=$1
+busid=$2
+vhci=$QUSB_ROOT/sys/devices/platform/vhci_hcd.0
+devid='' speed=''
+if ! read -r devid speed; then
+  echo 'No device info received, connection failed, check backend side for details' >&2
+  exit 1
+fi
+case $devid in '' | *[!0-9]*) exit 1 ;; esac
+case $speed in
+  1.5) number=1 hub=hs ;;
+  12) number=2 hub=hs ;;
+  480) number=3 hub=hs ;;
+  53.3-480) number=4 hub=hs ;;
+  5000) number=5 hub=ss ;;
+  10000 | 20000) number=5 hub=ss ;;
+  *) exit 1 ;;
+esac
+
+# row HUB PORT: the first row of status that fits, `*` for any; in $r_port, $r_state and $r_local.
+row() {
+  while read -r r_hub r_port r_state _ _ _ r_local; do
+    case $r_hub/$r_port in $1/$2) ;; *) continue ;; esac
+    [ "$2" != '*' ] || [ "$r_state" = 004 ] || continue
+    return 0
+  done <"$vhci/status"
+  return 1
+}
+
+[ -r "$vhci/status" ] || exit 1
+if ! row "$hub" '*'; then
+  echo 'No unused port found!' >&2
+  exit 1
+fi
+padded=$r_port
+# Leading zeroes would make it octal.
+port=$padded
+while [ "${port#0}" != "$port" ] && [ ${#port} -gt 1 ]; do port=${port#0}; done
+hand_over "$vhci/attach" "$port 0 $devid $number" || exit 1
+exec </dev/null >/dev/null
+
+state_file=$QUSB_ROOT/var/run/qubes/usb-import-$backend-$busid.state
+tries=0
+while [ $tries -lt 25 ]; do
+  if row "$hub" "$padded" && [ "$r_state" = 006 ] && [ -e "$QUSB_ROOT/sys/bus/usb/devices/$r_local/busnum" ]; then
+    echo "$port" >"$state_file"
+    exit 0
+  fi
+  sleep 0.2
+  tries=$((tries + 1))
+done
+store "$vhci/detach" "$port"
+echo 'Attach timeout, check kernel log for details.' >&2
+exit 1
