@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import { promisify } from 'node:util'
 import { type CpioEntry, characterDevice, file, folder, link, packCpio, program } from './cpio.ts'
 import agent from './guest/agent.sh'
-import calledOut from './guest/called-out.sh'
+import clientVmNearEnd from './guest/client-vm-near-end.sh'
 import init from './guest/init.sh'
 import clientVm from './guest/qrexec-client-vm.sh'
 import type { Parts } from './packages.ts'
@@ -15,12 +15,31 @@ const run = promisify(execFile)
 /** What differs between guests. */
 export interface GuestConfig {
   readonly name: string
+  readonly domid: number
   readonly role: 'backend' | 'frontend'
   /** Proves to the guest that the lab calls, and to the lab that this guest calls. */
   readonly token: string
-  /** The qube's qrexec services: file name to script. */
-  readonly services: Readonly<Record<string, string>>
+  readonly publishes: 'full' | 'two-words'
+  /** What a shell's profile prints before a service says anything. */
+  readonly profileNoise: string
+  /** Programs of this qube: path without the leading slash, and the script. */
+  readonly programs: Readonly<Record<string, string>>
 }
+
+const FOLDERS = [
+  ...['bin', 'dev', 'proc', 'sys', 'run', 'tmp', 'root', 'lab', 'mnt'],
+  ...[
+    'etc',
+    'etc/qubes',
+    'etc/qubes-rpc',
+    'lib',
+    'lib/modules',
+    'usr',
+    'usr/bin',
+    'usr/lib',
+    'usr/lib/qubes',
+  ],
+]
 
 /**
  * The root file system that all guests share: busybox with its names, the modules, the agent.
@@ -33,9 +52,7 @@ export async function buildBase(parts: Parts): Promise<Buffer> {
     parts.modules.map(async (path) => ({ name: basename(path, '.ko'), content: await readFile(path) })),
   )
   return packCpio([
-    ...['bin', 'dev', 'proc', 'sys', 'run', 'tmp', 'root', 'etc', 'lab', 'lib', 'lib/modules', 'mnt'].map(
-      (path) => folder(path),
-    ),
+    ...FOLDERS.map((path) => folder(path)),
     // The kernel opens it for the first process, before that one can mount anything.
     characterDevice('dev/console', 5, 1),
     program('bin/busybox', await readFile(parts.busybox)),
@@ -46,23 +63,27 @@ export async function buildBase(parts: Parts): Promise<Buffer> {
     file('etc/group', 'root:x:0:\nuser:x:1000:\n'),
     program('init', init),
     program('lab/agent', agent),
-    program('lab/called-out', calledOut),
-    program('bin/qrexec-client-vm', clientVm),
+    program('usr/bin/qrexec-client-vm', clientVm),
+    // The same name, as there they are one process.
+    program('usr/lib/qubes/qrexec-client-vm', clientVmNearEnd),
   ])
 }
 
 /** The base with what makes it one qube: a second archive behind the first. */
 export function buildImage(base: Buffer, config: GuestConfig): Buffer {
-  const settings = { NAME: config.name, ROLE: config.role, TOKEN: config.token, HUB: GUEST_NETWORK.hub }
+  const settings = {
+    NAME: config.name,
+    DOMID: config.domid,
+    ROLE: config.role,
+    TOKEN: config.token,
+    HUB: GUEST_NETWORK.hub,
+    PUBLISHES: config.publishes,
+  }
+  const lines = Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`)
   const own: CpioEntry[] = [
-    file(
-      'lab/config',
-      Object.entries(settings)
-        .map(([name, value]) => `${name}='${value}'\n`)
-        .join(''),
-    ),
-    folder('etc/qubes-rpc'),
-    ...Object.entries(config.services).map(([name, script]) => program(`etc/qubes-rpc/${name}`, script)),
+    file('lab/config', lines.join('')),
+    ...(config.profileNoise ? [file('lab/profile', config.profileNoise)] : []),
+    ...Object.entries(config.programs).map(([path, script]) => program(path, script)),
   ]
   return Buffer.concat([base, packCpio(own)])
 }

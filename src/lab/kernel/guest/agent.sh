@@ -1,8 +1,9 @@
 #!/bin/sh
 # One call into this guest: fd 0 and 1 are the connection, which a service may hand to the kernel. What else
 # there is to say (its stderr and exit code) goes through a second connection, the call's control.
+# The lab's own door is this, too, called with the word `door`.
 # ash reads a line byte by byte: what follows the first line is left for the service.
-export PATH=/bin
+export PATH=/usr/bin:/bin
 . /lab/config
 
 # Ends the data connection here, and tells the control how the call ended. Descriptor 3 is the control.
@@ -31,6 +32,7 @@ run_service() {
   [ -e "$file" ] || finish 127
   [ -x "$file" ] || finish 125
   export QREXEC_REMOTE_DOMAIN="$2" QREXEC_SERVICE_FULL_NAME="$1" QREXEC_SERVICE_ARGUMENT="$argument"
+  export QUSB_ROOT= QUSB_USER="$user" QUSB_DOMID="$DOMID"
   run_as_user "$file" ${argument:+"$argument"}
   finish $?
 }
@@ -50,6 +52,8 @@ case "$what" in
     exec 3> "/run/calls/$id"
     if [ "$user" = DEFAULT ]; then user=user; fi
     grep -q "^$user:" /etc/passwd || finish 125
+    # What a service is started by is a login shell, and its profile may have something to say.
+    [ "$1" = door ] || [ ! -e /lab/profile ] || cat /lab/profile
     if [ "$what" = service ]; then run_service "$first" "$second"; fi
     run_as_user /bin/sh -c "$(printf %s "$first" | base64 -d)"
     finish $?

@@ -1,13 +1,13 @@
 #!/bin/sh
 # The first process of a lab's guest: loads the modules, brings up the network, listens for calls.
-export PATH=/bin
+export PATH=/usr/bin:/bin
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
 mount -t tmpfs none /run
 mount -t tmpfs none /tmp
 chmod 1777 /tmp
-mkdir -p /run/calls /var
+mkdir -p /run/calls /run/qubes /var
 chmod 0711 /run/calls
 ln -s /run /var/run
 . /lab/config
@@ -28,7 +28,7 @@ ip route add default via 10.0.2.2
 nc -ll -p 9000 -e /lab/agent &
 echo $! > /run/agent.pid
 # The lab's own door to a guest: it stays open when a fault freezes the agent.
-nc -ll -p 9001 -e /lab/agent &
+nc -ll -p 9001 -e /lab/agent door &
 
 # Nothing may end the first process, and it buries what nobody else waits for.
 while :; do

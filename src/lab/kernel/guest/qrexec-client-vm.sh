@@ -1,7 +1,7 @@
 #!/bin/sh
 # Calls a service of another qube: qrexec-client-vm TARGET SERVICE [LOCAL PROGRAM…]. The local program gets
 # the connection itself as fd 0 and 1; a socket is what the kernel wants of it.
-export PATH=/bin
+export PATH=/usr/bin:/bin
 if [ "$1" = -- ]; then shift; fi
 if [ $# -lt 2 ]; then
   echo 'usage: qrexec-client-vm TARGET SERVICE [PROGRAM ARGUMENTS]' >&2
@@ -9,7 +9,7 @@ if [ $# -lt 2 ]; then
 fi
 . /lab/config
 if [ $# -gt 2 ]; then
-  exec nc "${HUB%:*}" "${HUB#*:}" -e /lab/called-out "$@"
+  exec nc "${HUB%:*}" "${HUB#*:}" -e /usr/lib/qubes/qrexec-client-vm "$@"
 fi
 id=$(head -c 12 /dev/urandom | hexdump -v -e '1/1 "%02x"')
 {

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Runs a command in a guest with this process's own streams: exec.sh BUSYBOX PORT COMMAND, with the guest's
+# token in the environment. stderr and the exit code come through a second connection.
+busybox=$1 port=$2 command=$(printf %s "$3" | "$1" base64 | "$1" tr -d '\n')
+id=$("$busybox" head -c 12 /dev/urandom | "$busybox" hexdump -v -e '1/1 "%02x"')
+folder=$("$busybox" mktemp -d) || exit 1
+trap '"$busybox" rm -rf "$folder"' EXIT
+"$busybox" mkfifo "$folder/control" "$folder/input"
+exec 4<&0
+
+printf '%s control %s\n' "$QUSB_LAB_TOKEN" "$id" | "$busybox" nc 127.0.0.1 "$port" > "$folder/control" &
+exec 3< "$folder/control"
+read -r ready <&3
+if [ "$ready" != ready ]; then
+  echo 'the guest does not answer' >&2
+  exit 125
+fi
+
+{
+  printf '%s command %s root %s -\n' "$QUSB_LAB_TOKEN" "$id" "$command"
+  exec "$busybox" cat <&4
+} > "$folder/input" &
+feeder=$!
+"$busybox" nc 127.0.0.1 "$port" < "$folder/input" &
+reader=$!
+
+# The last line but one belongs to stderr without its newline, which the agent put before its own line.
+held= code=125 some=
+while IFS= read -r line <&3; do
+  case "$line" in
+    "$id "*)
+      code=${line#"$id "}
+      [ -z "$held" ] || printf '%s' "$held" >&2
+      break
+      ;;
+  esac
+  [ -z "$some" ] || printf '%s\n' "$held" >&2
+  held=$line some=yes
+done
+wait "$reader"
+kill "$feeder" 2>/dev/null
+exit "$code"

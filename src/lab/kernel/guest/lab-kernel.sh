@@ -1,0 +1,36 @@
+# What a service does to the kernel and to QubesDB, for the kernel engine: it writes to sysfs and to files.
+# The process engine has a file of the same name and functions that asks the lab's process.
+
+# store ATTRIBUTE VALUE: writes a sysfs attribute; match_busid takes a newline for a part of the name.
+store() {
+  printf %s "$2" > "$1"
+}
+
+# hand_over ATTRIBUTE VALUE: store with a value that names fd 0, which the kernel takes over.
+hand_over() {
+  printf %s "$2" > "$1"
+}
+
+# A device that comes back to its port is another one: its number tells, and qubesdb-read looks. The services
+# have variables of their own, so what is needed here is `local`, which ash knows.
+qubesdb_write() {
+  local below="${1#/qubes-usb-devices/}"
+  mkdir -p "/run/qubesdb${1%/*}"
+  printf '%s\n' "$2" > "/run/qubesdb$1"
+  [ "$below" = "$1" ] ||
+    cat "/sys/bus/usb/devices/$(echo "${below%%/*}" | tr _ .)/devnum" > "/run/qubesdb${1%/*}/.devnum"
+}
+
+qubesdb_rm() {
+  rm -f "/run/qubesdb$1"
+}
+
+# Returns when the export of a port is over: the real one looks once a second, too.
+await_export_end() {
+  local status=2
+  while [ "$status" = 2 ]; do
+    sleep 1
+    status=
+    { read -r status < "/sys/bus/usb/devices/$1/usbip_status"; } 2>/dev/null
+  done
+}

@@ -1,0 +1,108 @@
+#!/bin/sh
+# qubesdb-read and qubesdb-multiread of a guest: what the qube publishes of its USB devices is made from sysfs
+# on every look, the rest lies in files. Forks are dear under emulation, so there are none.
+. /lab/config
+
+# attribute DEVICE NAME: in $value, empty when there is none.
+attribute() {
+  value=
+  { IFS= read -r value < "$1/$2"; } 2>/dev/null || [ -n "$value" ]
+}
+
+# word TEXT: as udev publishes it, in $published.
+word() {
+  published=${1// /\\x20}
+}
+
+line() {
+  case "/qubes-usb-devices/$name/$1" in
+    "$wanted"*) found=yes ;;
+    *) return ;;
+  esac
+  if [ "$style" = values ]; then printf '%s\n' "$2"; else printf '%s = %s\n' "/qubes-usb-devices/$name/$1" "$2"; fi
+}
+
+publish() {
+  device=$1
+  name=${device##*/}
+  [ ! -e "/run/hidden/$name" ] || return
+  # Imports and hubs are not for others.
+  case "$(readlink -f "$device")" in */vhci_hcd*) return ;; esac
+  attribute "$device" bDeviceClass
+  [ "$value" != 09 ] || return
+  attribute "$device" idVendor || return
+  vendor=$value
+  attribute "$device" idProduct
+  ids=$vendor:$value
+  attribute "$device" manufacturer || value=$vendor
+  word "$value"
+  manufacturer=$published
+  attribute "$device" product || value=${ids#*:}
+  word "$value"
+  product=$published
+  attribute "$device" serial
+  word "$value"
+  serial=$published
+  interfaces=
+  for interface in "$device"/"$name":*; do
+    attribute "$interface" bInterfaceClass || continue
+    code=$value
+    attribute "$interface" bInterfaceSubClass
+    code=$code$value
+    attribute "$interface" bInterfaceProtocol
+    case "$interfaces:" in
+      *":$code$value:"*) ;;
+      *) interfaces=$interfaces:$code$value ;;
+    esac
+  done
+  attribute "$device" speed
+  version=2
+  if [ "${value%%.*}" -ge 5000 ]; then version=3; fi
+  attribute "$device" devnum
+  number=$value
+  name=${name//./_}
+  folder=/run/qubesdb/qubes-usb-devices/$name
+  if attribute "$folder" .devnum && [ "$value" = "$number" ]; then
+    for key in connected-to x-pid; do
+      if attribute "$folder" $key; then line $key "$value"; fi
+    done
+  fi
+  if [ "$PUBLISHES" = two-words ]; then
+    line desc "$ids ${manufacturer}_$product"
+  else
+    line desc "$ids $manufacturer $product $serial"
+    [ -z "$interfaces" ] || line interfaces "$interfaces:"
+  fi
+  line usb-ver "$version"
+}
+
+style=lines
+if [ "${0##*/}" = qubesdb-read ]; then style=values; fi
+failed=0
+for wanted in "$@"; do
+  found=
+  case "$wanted" in
+    -*) continue ;;
+    /name)
+      found=yes
+      printf '%s\n' "$NAME"
+      ;;
+    /qubes-usb-devices*)
+      for device in /sys/bus/usb/devices/[0-9]*-[0-9]*; do
+        case "$device" in *:* | *'['*) continue ;; esac
+        publish "$device"
+      done
+      ;;
+    *)
+      if attribute /run/qubesdb "$wanted"; then
+        found=yes
+        printf '%s\n' "$value"
+      fi
+      ;;
+  esac
+  if [ -z "$found" ] && [ "$style" = values ]; then
+    echo "qubesdb-read: read error: $wanted" >&2
+    failed=2
+  fi
+done
+exit $failed
