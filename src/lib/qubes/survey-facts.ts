@@ -49,13 +49,22 @@ export const importedDeviceSchema = z.object({
 export type ImportedDevice = z.infer<typeof importedDeviceSchema>
 
 /** A file `usb-import-BACKEND-PORT.state`: what the proxy believes to have imported. May be stale. */
-export const stateFileSchema = z.object({ backend: qubeNameSchema, port: portSchema, vhciPort: vhciPortSchema })
+export const stateFileSchema = z.object({
+  backend: qubeNameSchema,
+  port: portSchema,
+  vhciPort: vhciPortSchema,
+})
 export type StateFile = z.infer<typeof stateFileSchema>
 
-/** An attach that runs in this qube, or that an ended client left behind. */
+/**
+ * Processes of an import in this qube: an attach under way, one that an ended client left behind, or the keeper of a
+ * finished one (usb-import lives until its device is gone). `vhciPort` tells the last from the others.
+ */
 export const pendingImportSchema = z.object({
   backend: qubeNameSchema,
   port: portSchema,
+  /** The port that this import's state file names, if that port is in use; null: nothing is attached yet. */
+  vhciPort: vhciPortSchema.nullable(),
   pids: z.array(z.int().min(2).max(4_194_304)).min(1).max(64),
 })
 export type PendingImport = z.infer<typeof pendingImportSchema>

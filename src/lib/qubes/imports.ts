@@ -1,0 +1,186 @@
+import { parseQubeName, type QubeName } from '../model/names.ts'
+import { type Port, parentPort, parsePort } from '../model/port.ts'
+import type { DeviceFacts } from './device-facts.ts'
+import {
+  type ImportedDevice,
+  importedDeviceSchema,
+  type PendingImport,
+  pendingImportSchema,
+  type StateFile,
+  stateFileSchema,
+  type VhciRow,
+  vhciRowSchema,
+} from './survey-facts.ts'
+
+/** VDEV_ST_NULL, a free port (include/uapi/linux/usbip.h). */
+const FREE = 4
+/** VDEV_ST_USED. */
+const USED = 6
+
+/**
+ * The rows of the virtual host controllers; a port that comes twice is dropped as a whole.
+ * @param lines `HUB PORT STATUS DEVID LOCAL`, or empty where a status file begins
+ */
+export function readVhci(lines: readonly string[]): { rows: VhciRow[]; rejected: number } {
+  const byPort = new Map<string, VhciRow | null>()
+  let rejected = 0
+  for (const line of lines) {
+    if (line === '') continue
+    const row = readRow(line)
+    if (row === undefined) rejected++
+    else if (byPort.has(row.port)) {
+      rejected += byPort.get(row.port) === null ? 1 : 2
+      byPort.set(row.port, null)
+    } else byPort.set(row.port, row)
+  }
+  return { rows: [...byPort.values()].filter((row) => row !== null), rejected }
+}
+
+function readRow(line: string): VhciRow | undefined {
+  const [hub, port, status = '', remote = '', local = '', ...more] = line.split(' ', 6)
+  if (more.length > 0 || !/^[0-9]{1,3}$/.test(status) || !/^[0-9a-f]{8}$/.test(remote)) return undefined
+  const devid = Number.parseInt(remote, 16)
+  return vhciRowSchema.safeParse({
+    port,
+    hub,
+    status: Number(status),
+    remoteBusnum: devid === 0 ? null : devid >>> 16,
+    remoteDevnum: devid === 0 ? null : devid & 0xffff,
+    local: local === '0-0' ? null : local,
+  }).data
+}
+
+/**
+ * Joins what sits below a virtual host controller with its row there. One without a row, or whose row is claimed
+ * twice, is dropped: a port that is not known is a port that must not be freed.
+ */
+export function readImports(
+  devices: readonly DeviceFacts[],
+  rows: readonly VhciRow[],
+): { imports: ImportedDevice[]; rejected: number } {
+  const byLocal = new Map<Port, VhciRow | null>()
+  for (const row of rows) {
+    if (row.local !== null) byLocal.set(row.local, byLocal.has(row.local) ? null : row)
+  }
+  const imports: ImportedDevice[] = []
+  let rejected = 0
+  for (const device of devices) {
+    const row = rowOf(device.port, byLocal)
+    const enumerated = row?.status === USED && device.configured
+    const imported = importedDeviceSchema.safeParse({
+      local: device.port,
+      vhciPort: row?.port,
+      hub: row?.hub,
+      busnum: device.busnum,
+      devnum: device.devnum,
+      vendorId: device.vendorId,
+      productId: device.productId,
+      serial: device.serial,
+      serialUnsafe: device.serialUnsafe,
+      interfaces: device.interfaces,
+      remoteBusnum: row?.remoteBusnum,
+      remoteDevnum: row?.remoteDevnum,
+      enumerated,
+      settled: enumerated && device.interfaceDrivers.length > 0,
+    }).data
+    if (imported === undefined) rejected++
+    else imports.push(imported)
+  }
+  return { imports, rejected }
+}
+
+/** A device behind an imported hub has the hub's row. */
+function rowOf(port: Port, byLocal: ReadonlyMap<Port, VhciRow | null>): VhciRow | undefined {
+  for (let at: Port | undefined = port; at !== undefined; at = parentPort(at)) {
+    const row = byLocal.get(at)
+    if (row !== undefined) return row ?? undefined
+  }
+  return undefined
+}
+
+/**
+ * Splits the name of a state file. A port holds exactly one `-`, so it begins after the second last of the name,
+ * whatever the backend is called.
+ */
+function readStateFileName(file: string): { backend: QubeName; port: Port } | undefined {
+  const [, backendText = '', portText = ''] =
+    /^usb-import-([^/]{1,64})-([^-/]{1,3}-[^-/]{1,27})\.state$/.exec(file) ?? []
+  const backend = parseQubeName(backendText)
+  const port = parsePort(portText)
+  return backend === undefined || port === undefined ? undefined : { backend, port }
+}
+
+/** @param lines `VHCIPORT FILE` */
+export function readStateFiles(lines: readonly string[]): { stateFiles: StateFile[]; rejected: number } {
+  const found = new Map<string, StateFile>()
+  let rejected = 0
+  for (const line of lines) {
+    const [vhciPort, file = '', ...more] = line.split(' ', 3)
+    const stateFile = stateFileSchema.safeParse({ ...readStateFileName(file), vhciPort }).data
+    if (stateFile === undefined || more.length > 0 || found.has(file)) rejected++
+    else found.set(file, stateFile)
+  }
+  return { stateFiles: [...found.values()], rejected }
+}
+
+/**
+ * The processes of imports. Only two forms count, since these are what may be killed: qrexec-client-vm that calls
+ * `qubes.USB+PORT` in a backend, and usb-import with the state file of that backend and port as its argument
+ * (qubes.USBAttach of qubes-app-linux-usb-proxy).
+ * @param lines `PID WORD<tab>WORD…`
+ */
+export function readPendingImports(
+  lines: readonly string[],
+  stateFiles: readonly StateFile[],
+  rows: readonly VhciRow[],
+): { pendingImports: PendingImport[]; rejected: number } {
+  const used = new Set(rows.filter((row) => row.status !== FREE).map((row) => row.port))
+  const vhciPorts = new Map(stateFiles.map((file) => [`${file.backend}:${file.port}`, file.vhciPort]))
+  const found = new Map<string, { backend: QubeName; port: Port; pids: number[] }>()
+  let rejected = 0
+  for (const line of lines) {
+    const blank = line.indexOf(' ')
+    const pid = /^[0-9]{1,7}$/.test(line.slice(0, Math.max(0, blank))) ? Number(line.slice(0, blank)) : 0
+    const words = line.slice(blank + 1).split('\t', 32)
+    const target = readTarget(words)
+    if (target === 'other') continue
+    if (pid < 2 || target === undefined) {
+      rejected++
+      continue
+    }
+    const key = `${target.backend}:${target.port}`
+    const known = found.get(key)
+    if (known === undefined) found.set(key, { ...target, pids: [pid] })
+    else if (known.pids.length < 64 && !known.pids.includes(pid)) known.pids.push(pid)
+  }
+  const pendingImports: PendingImport[] = []
+  for (const [key, { backend, port, pids }] of found) {
+    const vhciPort = vhciPorts.get(key)
+    const parsed = pendingImportSchema.safeParse({
+      backend,
+      port,
+      vhciPort: vhciPort !== undefined && used.has(vhciPort) ? vhciPort : null,
+      pids: pids.sort((a, b) => a - b),
+    }).data
+    if (parsed === undefined) rejected++
+    else pendingImports.push(parsed)
+  }
+  return { pendingImports, rejected }
+}
+
+/** Which import a command line is of; `other` for a program that only has the words in its arguments. */
+function readTarget(words: readonly string[]): { backend: QubeName; port: Port } | 'other' | undefined {
+  const programs = words.slice(0, 3).map((word) => word.slice(word.lastIndexOf('/') + 1))
+  if (programs[0] === 'qrexec-client-vm') {
+    const at = words.findIndex((word) => word.startsWith('qubes.USB+'))
+    if (at < 0) return 'other'
+    const backend = parseQubeName(words[at - 1] ?? '')
+    const port = parsePort((words[at] ?? '').slice('qubes.USB+'.length))
+    return backend === undefined || port === undefined ? undefined : { backend, port }
+  }
+  // A script's process has its interpreter first, and what the script's first line hands to it.
+  const script = programs.indexOf('usb-import')
+  if (script < 0) return 'other'
+  const file = words[script + 1] ?? ''
+  return readStateFileName(file.slice(file.lastIndexOf('/') + 1))
+}
