@@ -14,6 +14,9 @@ import { type StoreLockOptions, withStoreLock } from './store-lock.ts'
 /** The longest line that can be an event, bytes: its texts at their limits, every character escaped. */
 const LINE_LIMIT = 8192
 
+/** The most that is read of one file, bytes: more than the longest history takes. */
+const READ_LIMIT = 64 * 1024 * 1024
+
 const CHUNK = 64 * 1024
 
 function historyFileOf(site: Site): string {
@@ -147,7 +150,7 @@ function readLastLines({ fd }: PlainFile, most: number): string[] {
   let newlines = 0
   let bytes = 0
   let start = fstatSync(fd).size
-  while (start > 0 && newlines <= most && bytes <= most * LINE_LIMIT) {
+  while (start > 0 && newlines <= most && bytes <= Math.min(most * LINE_LIMIT, READ_LIMIT)) {
     const length = Math.min(CHUNK, start)
     const chunk = Buffer.alloc(length)
     start -= length

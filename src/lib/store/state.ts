@@ -31,6 +31,12 @@ const MIGRATIONS: Readonly<Record<number, Migration>> = {
   0: (old) => ({ ...old, schema: 1, bootId: '' }),
 }
 
+/**
+ * Below this size, bytes, a file is checked without zod's compiler: compiling the schema takes some ms, which is more
+ * than it saves on some hundred records.
+ */
+const COMPILE_FROM = 64 * 1024
+
 export type ParsedState =
   | { kind: 'valid'; state: State; migrated: boolean }
   /** `state` holds what can be read of it. */
@@ -54,17 +60,17 @@ export function parseState(content: Buffer): ParsedState {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return damaged('it is no JSON object')
-  return readSchema(value as Record<string, unknown>)
+  return readSchema(value as Record<string, unknown>, content.length < COMPILE_FROM)
 }
 
-function readSchema(value: Record<string, unknown>): ParsedState {
+function readSchema(value: Record<string, unknown>, jitless: boolean): ParsedState {
   const schema = Object.hasOwn(value, 'schema') ? value.schema : 0
   if (typeof schema !== 'number' || !Number.isSafeInteger(schema) || schema < 0) {
     return damaged('its schema is no number')
   }
   if (schema > STATE_SCHEMA) return { kind: 'later', schema }
   const current = migrate(value, schema)
-  const parsed = stateSchema.safeParse(current)
+  const parsed = stateSchema.safeParse(current, { jitless })
   if (!parsed.success) return salvage(current, parsed.error)
   return withoutTwins(parsed.data, schema !== STATE_SCHEMA)
 }

@@ -42,26 +42,10 @@ export function stateFileOf(site: Site): string {
  * @throws QusbError STORE when the file cannot be read, cannot be trusted, or is a later qusb's
  */
 export function readState(site: Site): StoreView {
-  const file = stateFileOf(site)
-  if (checkDirectory(site.stateDir) === undefined) {
-    return { state: emptyState(readBootId(site)), warnings: [], incomplete: false }
-  }
-  const parsed = readFile(file)
-  if (parsed?.kind === 'damaged') {
-    return {
-      state: parsed.state,
-      warnings: [`${file} is damaged: ${parsed.why}. The next change sets it aside.`],
-      incomplete: true,
-    }
-  }
-  if (parsed !== undefined) return { state: parsed.state, warnings: [], incomplete: false }
-  // A crash between setting a damaged file aside and writing the new one must not pass for a fresh start.
-  const copies = findDamaged(site.stateDir)
-  return {
-    state: emptyState(readBootId(site)),
-    warnings: copies.length === 0 ? [] : [`${file} is missing, and there is ${copies.at(-1)?.name}.`],
-    incomplete: copies.length > 0,
-  }
+  const { view, why } = look(site)
+  if (why === undefined) return view
+  const warning = `${stateFileOf(site)} is damaged: ${why}. The next change sets it aside.`
+  return { ...view, warnings: [...view.warnings, warning] }
 }
 
 /**
@@ -84,43 +68,56 @@ export async function updateState(
 function applyChange(site: Site, bootId: string, change: StateChange): StoreView {
   const file = stateFileOf(site)
   removeTemporaries(site.stateDir)
-  const parsed = readFile(file)
-  const before = readViewOf(site, parsed, bootId)
-  const after = change(before.state.attachments)
-  const settled = parsed?.kind === 'valid' && !parsed.migrated
-  if (after === before.state.attachments && settled) return before
-  const state = { ...emptyState(bootId), attachments: validate(before.state.attachments, after) }
-  if (parsed?.kind !== 'damaged') {
+  const { view, settled, why } = look(site)
+  const before = view.state.attachments
+  const after = change(before)
+  if (after === before && settled) return view
+  const state = { ...emptyState(bootId), attachments: validate(before, after) }
+  if (why === undefined) {
     replaceFile(file, formatState(state))
-    return { ...before, state }
+    return { ...view, state }
   }
   const copy = chooseDamagedName(site.stateDir, new Date())
   replaceFile(file, formatState(state), copy)
+  const warning = `${file} was damaged: ${why}. It is kept as ${copy}; ${before.length} of its records could be read.`
   const removed = pruneDamaged(site.stateDir)
   return {
     state,
-    warnings: [
-      `${file} was damaged: ${parsed.why}. It is kept as ${copy}; ${parsed.state.attachments.length} of its records could be read.`,
-      ...removed.map((name) => `${name}, the oldest of such copies, was removed.`),
-    ],
+    warnings: [warning, ...removed.map((name) => `${name}, the oldest of such copies, was removed.`)],
     incomplete: true,
   }
 }
 
-function readViewOf(site: Site, parsed: ReadState | undefined, bootId: string): StoreView {
-  if (parsed !== undefined) return { state: parsed.state, warnings: [], incomplete: false }
-  const copies = findDamaged(site.stateDir)
+interface Look {
+  view: StoreView
+  /** The file is there, as this qusb writes it. */
+  settled: boolean
+  /** What is wrong with the file. */
+  why?: string
+}
+
+function look(site: Site): Look {
+  const there = checkDirectory(site.stateDir) !== undefined
+  const parsed = there ? readStateFile(stateFileOf(site)) : undefined
+  if (parsed?.kind === 'valid') {
+    return { view: { state: parsed.state, warnings: [], incomplete: false }, settled: !parsed.migrated }
+  }
+  if (parsed !== undefined) {
+    return { view: { state: parsed.state, warnings: [], incomplete: true }, settled: false, why: parsed.why }
+  }
+  // A crash between setting a damaged file aside and putting the new one there must not pass for a fresh start.
+  const copy = there ? findDamaged(site.stateDir).at(-1) : undefined
+  const warnings = copy === undefined ? [] : [`${stateFileOf(site)} was missing, and there is ${copy.name}.`]
   return {
-    state: emptyState(bootId),
-    warnings: copies.length === 0 ? [] : [`state.json was missing, and there is ${copies.at(-1)?.name}.`],
-    incomplete: copies.length > 0,
+    view: { state: emptyState(readBootId(site)), warnings, incomplete: copy !== undefined },
+    settled: false,
   }
 }
 
 type ReadState = Exclude<ParsedState, { kind: 'later' }>
 
 /** @returns undefined where there is no file */
-function readFile(file: string): ReadState | undefined {
+function readStateFile(file: string): ReadState | undefined {
   let opened: PlainFile
   try {
     opened = openPlainFile(file, constants.O_RDONLY)
@@ -150,7 +147,9 @@ function validate(
     })
   }
   const known = new Set(before)
-  const records = after.map((record) => (known.has(record) ? record : attachmentRecordSchema.parse(record)))
+  const records = after.map((record) =>
+    known.has(record) ? record : attachmentRecordSchema.parse(record, { jitless: true }),
+  )
   if (new Set(records.map((record) => record.id)).size !== records.length) {
     throw new Error('two attachments with the same id')
   }
