@@ -8,6 +8,7 @@ import type { Call, CreateEngine, Domain, Engine, EngineHost, ExecPlan, PluggedD
 import { NotInThisEngine } from '../engine.ts'
 import type { DeviceDefinition } from '../file/schema.ts'
 import { createGuestFaults, type GuestFaults } from './faults.ts'
+import { createPortFiller } from './fill-ports.ts'
 import execScript from './guest/exec.sh'
 import { type Guest, runScript, waitUntilReady } from './guest.ts'
 import { askGuest, callGuest } from './guest-call.ts'
@@ -45,6 +46,7 @@ export const createKernelEngine: CreateEngine = (host) => {
   const running = new Map<string, Running>()
   const links = createLinks()
   const faults: GuestFaults = createGuestFaults()
+  const filler = createPortFiller(host.dir)
   let opened: Promise<Opened> | undefined
 
   const needOpen = async (): Promise<Opened> => {
@@ -133,6 +135,7 @@ export const createKernelEngine: CreateEngine = (host) => {
   /** A call from a guest: policy, then the target's service at the other end of the same connection. */
   const connect = async (from: Domain, call: OutgoingCall): Promise<number> => {
     const { target, service, socket } = call
+    if (await filler.answer(from.name, call)) return 0
     const decision = host.evaluate(from.name, target, service)
     const to = decision.action === 'allow' ? running.get(decision.target) : undefined
     host.log(`${from.name} -> ${target} ${service}: ${decision.action}${to ? '' : ', no connection'}`)
@@ -263,6 +266,7 @@ export const createKernelEngine: CreateEngine = (host) => {
       const qube = fault.qube ?? ''
       if (fault.name === 'link-closed') host.log(`${links.close(qube)} links of ${qube} closed`)
       else if (fault.name === 'link-stalled') links.stall(qube, fault.on)
+      else if (fault.name === 'no-free-port') await filler.fill(qube, guestOf(qube), fault.on)
       else if (!(await faults.set(fault, () => guestOf(qube))))
         throw new NotInThisEngine(
           `the kernel engine does not do the fault ${fault.name}: the process engine does`,
@@ -272,6 +276,7 @@ export const createKernelEngine: CreateEngine = (host) => {
     async close() {
       links.closeAll()
       faults.release()
+      await filler.release()
       await Promise.all([...running.values()].map(({ domain }) => stop(domain)))
       const { echo } = (await opened?.catch(() => undefined)) ?? {}
       echo?.close()

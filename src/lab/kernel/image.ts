@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { type CpioEntry, characterDevice, file, folder, link, packCpio, program } from './cpio.ts'
 import agent from './guest/agent.sh'
 import clientVmNearEnd from './guest/client-vm-near-end.sh'
+import fill from './guest/fill.sh'
 import init from './guest/init.sh'
 import clientVm from './guest/qrexec-client-vm.sh'
 import type { Parts } from './packages.ts'
@@ -63,6 +64,7 @@ export async function buildBase(parts: Parts): Promise<Buffer> {
     file('etc/group', 'root:x:0:\nuser:x:1000:\n'),
     program('init', init),
     program('lab/agent', agent),
+    program('lab/fill', fill),
     program('usr/bin/qrexec-client-vm', clientVm),
     // The same name, as there they are one process.
     program('usr/lib/qubes/qrexec-client-vm', clientVmNearEnd),
