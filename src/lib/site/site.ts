@@ -27,6 +27,8 @@ export const siteSchema = z.strictObject({
   runDir: path.default('/run/qusb'),
   qubesdSocket: path.default('/var/run/qubesd.sock'),
   usbIds: path.default('/usr/share/hwdata/usb.ids'),
+  /** Where `qusb setup dom0` says that runDir is to be made at every boot (tmpfiles.d(5)). */
+  tmpfilesDir: path.default('/etc/tmpfiles.d'),
   flock: path.default('/usr/bin/flock'),
   sh: path.default('/bin/sh'),
   /** Changes with every boot of dom0. */

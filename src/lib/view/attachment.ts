@@ -18,7 +18,9 @@ export function renderAttach(result: AttachResult, terminal: Terminal): string {
 /** What a detach did, a sentence for each device. */
 export function renderDetach(result: DetachResult, terminal: Terminal): string {
   if (result.plan !== undefined && result.plan.length > 0) {
-    const what = result.attachments.map((each) => `${deviceWords(each)} from ${each.frontend}`)
+    const what = result.attachments.map(
+      (each) => `${deviceWords(each)}${each.frontend === null ? '' : ` from ${each.frontend}`}`,
+    )
     return renderPlan(`Would detach ${what.join(', ')}:`, result.plan, terminal)
   }
   if (result.attachments.length === 0) return 'Nothing is attached: nothing to do.\n'
@@ -41,7 +43,7 @@ export function renderDetach(result: DetachResult, terminal: Terminal): string {
       return plain(
         each.changed
           ? `Detached ${device} from ${each.frontend}.`
-          : `${device} is not attached to ${each.frontend}: nothing to do.`,
+          : `${device} is not attached: nothing to do.`,
         terminal,
       )
     })
@@ -50,7 +52,7 @@ export function renderDetach(result: DetachResult, terminal: Terminal): string {
 }
 
 /** `sys-usb:2-1 (SanDisk Cruzer Blade, 0781:5567)` */
-function deviceWords(attachment: Attachment): string {
+function deviceWords(attachment: Omit<Attachment, 'frontend' | 'since'>): string {
   return `${placeWords(attachment)} (${attachment.description}, ${attachment.vendorId}:${attachment.productId})`
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
-import { lookUpUsbIds } from '../../../src/lib/view/usb-ids.ts'
+import { lookUpUsbIds } from '../../../src/lib/site/usb-ids.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'qusb-usb-ids-'))
 afterAll(() => rmSync(directory, { recursive: true }))

@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+'use strict'
+// Starts qusb: picks the bundle (the lab has its own) and loads it with V8's code cache where one fits.
+const fs = require('node:fs')
+const Module = require('node:module')
+const path = require('node:path')
+const vm = require('node:vm')
+
+const root = path.dirname(__dirname)
+
+/**
+ * Loads a bundle from its code cache: half the start-up time is otherwise spent compiling. The module is registered
+ * under its file name, since oclif requires the bundle a second time. A cache made by another Node, or for another
+ * bundle, is rejected by V8 and the bundle compiled as usual.
+ */
+function load(file) {
+  const cached = require.cache[file]
+  if (cached) return cached.exports
+  let cachedData
+  try {
+    cachedData = fs.readFileSync(`${file}.cache`)
+  } catch {
+    return require(file)
+  }
+  const script = new vm.Script(Module.wrap(fs.readFileSync(file, 'utf8')), {
+    filename: file,
+    cachedData,
+    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  })
+  const module = new Module(file, require.main)
+  module.filename = file
+  module.paths = Module._nodeModulePaths(path.dirname(file))
+  require.cache[file] = module
+  script.runInThisContext()(module.exports, Module.createRequire(file), module, file, path.dirname(file))
+  module.loaded = true
+  return module.exports
+}
+
+const args = process.argv.slice(2)
+const bundle = args[0] === 'lab' ? 'dist/lab.cjs' : 'dist/qusb.cjs'
+load(path.join(root, bundle)).main(args, root, bundle)

@@ -1,0 +1,91 @@
+import { userInfo } from 'node:os'
+import { Command } from '@oclif/core/command'
+import { boolean } from '@oclif/core/flags'
+import { QusbError } from '../lib/errors.ts'
+import { cleanText } from '../lib/model/text.ts'
+import type { Context } from '../lib/passthrough/context.ts'
+import type { Warning } from '../lib/passthrough/results.ts'
+import { loadConfig } from '../lib/site/config.ts'
+import { loadSite } from '../lib/site/site.ts'
+import { startProgress } from '../lib/view/progress.ts'
+import { describeTerminal, type Terminal } from '../lib/view/terminal.ts'
+import { renderWarnings } from '../lib/view/warnings.ts'
+import { tellFailure } from './failure.ts'
+import { abortOnSignals } from './signals.ts'
+
+/** What every command has: `--json`, `--no-input`, `--debug`, and one result that is printed one way or the other. */
+export abstract class QusbCommand extends Command {
+  static override baseFlags = {
+    json: boolean({ description: 'print one JSON document on stdout, nothing else', helpGroup: 'GLOBAL' }),
+    'no-input': boolean({ description: 'never ask; what is missing is an error', helpGroup: 'GLOBAL' }),
+    debug: boolean({ description: 'print the stack of an error', helpGroup: 'GLOBAL' }),
+  }
+
+  /** Errors are told in one place, src/cli/failure.ts. */
+  override async catch(error: Error): Promise<never> {
+    throw error
+  }
+
+  /** Whether a question may be put: never in a pipe, with --json or with --no-input. */
+  protected mayAsk(flags: { json?: boolean; 'no-input'?: boolean }): boolean {
+    return (
+      flags.json !== true &&
+      flags['no-input'] !== true &&
+      process.stdin.isTTY === true &&
+      process.stdout.isTTY === true
+    )
+  }
+
+  /** The site, the configuration and the signals of this run. */
+  protected context(): Context {
+    const siteFile = process.env.QUSB_SITE
+    const site = loadSite(siteFile)
+    if (siteFile !== undefined && siteFile !== '' && process.stderr.isTTY === true) {
+      process.stderr.write(`qusb: using the site ${cleanText(siteFile, 200).text} (QUSB_SITE)\n`)
+    }
+    return {
+      site,
+      config: loadConfig(site),
+      user: loginName(),
+      signal: abortOnSignals(),
+      progress: startProgress(process.stderr),
+    }
+  }
+
+  /** What stdout can show. */
+  protected terminal(): Terminal {
+    return describeTerminal(process.stdout, process.env)
+  }
+
+  /**
+   * Ends the command: the result on stdout, as JSON or as it is drawn; warnings on stderr; the exit code of the failure.
+   * @param outcome.failure of a part of the work; with --json it is in the result already
+   */
+  protected tell<T>(
+    outcome: { result: T & { warnings?: Warning[] }; failure?: QusbError | undefined },
+    flags: { json: boolean; debug: boolean },
+    draw: (result: T) => string,
+  ): void {
+    const { result, failure } = outcome
+    process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : draw(result))
+    const screen = describeTerminal(process.stderr, process.env)
+    process.stderr.write(renderWarnings(result.warnings ?? [], screen))
+    if (failure === undefined) return
+    if (flags.json) process.exitCode = failure.exitCode
+    else process.exitCode = tellFailure(failure, flags)
+  }
+}
+
+/** The user behind sudo or su, else the process's own. */
+function loginName(): string {
+  const sudo = process.env.SUDO_USER
+  if (process.getuid?.() === 0 && sudo !== undefined && /^[a-zA-Z0-9_.-]{1,32}$/.test(sudo)) return sudo
+  try {
+    return cleanText(userInfo().username, 64).text
+  } catch (error) {
+    // A uid without a passwd entry.
+    if (process.getuid === undefined)
+      throw new QusbError('INTERNAL', 'this system has no user ids', { cause: error })
+    return String(process.getuid())
+  }
+}

@@ -1,0 +1,66 @@
+import { QusbError } from '../lib/errors.ts'
+import type { QubeName } from '../lib/model/names.ts'
+import type { Selector } from '../lib/model/selector.ts'
+import type { Context } from '../lib/passthrough/context.ts'
+import { list } from '../lib/passthrough/list.ts'
+import type { ListedDevice } from '../lib/passthrough/results.ts'
+import type { Words } from '../lib/passthrough/words.ts'
+import { listQrexecSockets } from '../lib/qubes/qrexec.ts'
+import { chooseAttachments, chooseDevice, chooseFrontend } from '../lib/view/questions.ts'
+
+/**
+ * The device that the words name, or one that the user chooses.
+ * @throws QusbError USAGE when it is missing and nobody can be asked
+ */
+export async function askForDevice(
+  context: Context,
+  words: Words,
+  mayAsk: boolean,
+): Promise<{ backend: QubeName | undefined; selector: Selector }> {
+  const { backend, selector } = words
+  if (selector !== undefined) return { backend, selector }
+  if (!mayAsk) throw missing('DEVICE', 'sys-usb 2-1')
+  const { result, failure } = await list(context, {
+    backends: backend === undefined ? [] : [backend],
+    all: false,
+    attached: false,
+  })
+  if (failure !== undefined) throw failure
+  if (result.devices.length === 0) throw new QusbError('NOT_FOUND', 'there is no device to choose')
+  context.progress('')
+  const device = await chooseDevice(result.devices, context.signal)
+  return { backend: device.backend, selector: { kind: 'port', port: device.port, text: device.port } }
+}
+
+/** The frontend that the words name, or one that the user chooses among the running qubes. */
+export async function askForFrontend(context: Context, words: Words, mayAsk: boolean): Promise<QubeName> {
+  if (words.frontend !== undefined) return words.frontend
+  if (!mayAsk) throw missing('FRONTEND', 'sys-usb 2-1 work')
+  const names = [...listQrexecSockets(context.site).keys()].filter((name) => name !== words.backend).sort()
+  if (names.length === 0) throw new QusbError('NOT_RUNNING', 'no other qube is running')
+  return await chooseFrontend(names, context.signal)
+}
+
+/**
+ * What the user chooses among all that is attached.
+ * @throws QusbError USAGE when nobody can be asked
+ */
+export async function askForAttachments(context: Context, mayAsk: boolean): Promise<ListedDevice[]> {
+  if (!mayAsk) {
+    throw new QusbError('USAGE', 'say what to detach', {
+      hint: 'qusb detach BACKEND DEVICE, qusb detach --from FRONTEND, or qusb detach --all.',
+    })
+  }
+  const { result } = await list(context, { backends: [], all: false, attached: true })
+  const attached = result.devices.flatMap((device) =>
+    device.attachedTo === null ? [] : [{ ...device, frontend: device.attachedTo }],
+  )
+  context.progress('')
+  return attached.length === 0 ? [] : await chooseAttachments(attached, context.signal)
+}
+
+function missing(word: string, example: string): QusbError {
+  return new QusbError('USAGE', `${word} is missing`, {
+    hint: `For example: ${example}. See the command with --help.`,
+  })
+}

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from '@oclif/core/run'
+import { tellFailure } from './failure.ts'
+
+/**
+ * Runs the program and sets the exit code.
+ * @param args what the user typed after the program's name
+ * @param root the directory of package.json and oclif.manifest.json
+ * @param bundle the file, below the root, that exports the COMMANDS to choose from
+ */
+export async function runProgram(args: string[], root: string, bundle: string): Promise<void> {
+  try {
+    const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    pjson.oclif.commands.target = bundle
+    await run(args, { root, isRoot: true, pjson })
+  } catch (error) {
+    process.exitCode = tellFailure(error, { json: asks(args, '--json'), debug: asks(args, '--debug') })
+  }
+}
+
+/** Whether a flag was given, looked up in the words themselves: parsing may be what failed. */
+function asks(args: string[], flag: string): boolean {
+  const end = args.indexOf('--')
+  return (end < 0 ? args : args.slice(0, end)).includes(flag)
+}

@@ -1,0 +1,63 @@
+import { string } from '@oclif/core/args'
+import { boolean, string as stringFlag } from '@oclif/core/flags'
+import { QusbCommand } from '../cli/command.ts'
+import { askForAttachments, askForDevice } from '../cli/questions.ts'
+import { QusbError } from '../lib/errors.ts'
+import type { Context } from '../lib/passthrough/context.ts'
+import { type DetachRequest, detach } from '../lib/passthrough/detach.ts'
+import { readQube, readWords } from '../lib/passthrough/words.ts'
+import { renderDetach } from '../lib/view/attachment.ts'
+
+export default class Detach extends QusbCommand {
+  static override summary = 'Detach USB devices, leaving both sides clean.'
+  static override description =
+    'Works also when the frontend is hung, halted or gone. The backend gets the device back on its normal driver. Detaching what is not attached does nothing and is a success. Without a word, on a terminal, it lets you choose among what is attached.'
+  static override examples = [
+    { description: 'Choose among what is attached', command: '<%= config.bin %> detach' },
+    { description: 'The device at port 2-1 of sys-usb', command: '<%= config.bin %> detach sys-usb 2-1' },
+    { description: 'Only if work has it', command: '<%= config.bin %> detach sys-usb 2-1 work' },
+    { description: 'All that work has', command: '<%= config.bin %> detach --from work' },
+  ]
+  static override args = {
+    backend: string({ description: 'USB qube that has the device; or BACKEND:PORT in one word' }),
+    device: string({ description: 'port, VENDOR:PRODUCT[@SERIAL], 0xVVVV.0xPPPP or BUS.DEVICE' }),
+    frontend: string({ description: 'qube that must be the one that has it' }),
+  }
+  static override flags = {
+    all: boolean({ description: 'all that is attached', exclusive: ['from'] }),
+    from: stringFlag({ description: 'all that this qube has', helpValue: 'FRONTEND' }),
+    'dry-run': boolean({ description: 'say what would be done, and do nothing' }),
+  }
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Detach)
+    const context = this.context()
+    const words = [args.backend, args.device, args.frontend].filter((word) => word !== undefined)
+    if (words.length > 0 && (flags.all || flags.from !== undefined)) {
+      throw new QusbError(
+        'USAGE',
+        `"${words.join(' ')}" and ${flags.all ? '--all' : '--from'} say two different things`,
+      )
+    }
+    const request = await this.readRequest(context, words, flags)
+    const outcome = await detach(context, { ...request, dryRun: flags['dry-run'] })
+    this.tell(outcome, flags, (result) => renderDetach(result, this.terminal()))
+  }
+
+  private async readRequest(
+    context: Context,
+    words: string[],
+    flags: { all: boolean; from?: string | undefined; json?: boolean; 'no-input'?: boolean },
+  ): Promise<DetachRequest> {
+    const dryRun = false
+    if (flags.all) return { what: 'all', dryRun }
+    if (flags.from !== undefined)
+      return { what: 'frontend', frontend: readQube(flags.from, 'frontend'), dryRun }
+    if (words.length === 0) {
+      return { what: 'chosen', attachments: await askForAttachments(context, this.mayAsk(flags)), dryRun }
+    }
+    const read = readWords(words)
+    const device = await askForDevice(context, read, this.mayAsk(flags))
+    return { what: 'device', ...device, frontend: read.frontend, dryRun }
+  }
+}

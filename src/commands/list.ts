@@ -1,0 +1,49 @@
+import { string } from '@oclif/core/args'
+import { boolean } from '@oclif/core/flags'
+import { QusbCommand } from '../cli/command.ts'
+import { list } from '../lib/passthrough/list.ts'
+import type { ListedDevice } from '../lib/passthrough/results.ts'
+import { readQube } from '../lib/passthrough/words.ts'
+import { renderDeviceLines, renderDeviceList } from '../lib/view/device-table.ts'
+import { renderDeviceTree } from '../lib/view/device-tree.ts'
+
+export default class List extends QusbCommand {
+  static override summary = 'List the USB devices of the USB qubes, and who has each.'
+  static override description =
+    'Asks every backend at once. One that does not answer is a warning beside the devices of the others, and an error when it was named. Into a pipe, one device a line, tab-separated: backend, port, vid:pid, serial, class, description, speed, attached to; "-" for none.'
+  static override examples = [
+    { description: 'What is there, and who has it', command: '<%= config.bin %> list' },
+    { description: 'Only the devices of one USB qube', command: '<%= config.bin %> list sys-usb' },
+    { description: 'Hubs and ports as a tree', command: '<%= config.bin %> list --tree' },
+    { description: 'For a script', command: '<%= config.bin %> list --json' },
+  ]
+  static override args = {
+    backend: string({
+      description: 'USB qubes to ask; by default the configured or usual ones',
+      multiple: true,
+    }),
+  }
+  static override flags = {
+    all: boolean({ char: 'a', description: 'hubs and devices hidden on purpose too' }),
+    attached: boolean({ description: 'only what is attached' }),
+    tree: boolean({ description: 'hubs and ports as a tree' }),
+  }
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(List)
+    const backends = (args.backend ?? []).map((name) => readQube(name, 'backend'))
+    const outcome = await list(this.context(), {
+      backends,
+      all: flags.all || flags.tree,
+      attached: flags.attached,
+    })
+    this.tell(outcome, flags, ({ devices }) => this.draw(devices, flags.tree))
+  }
+
+  private draw(devices: ListedDevice[], tree: boolean): string {
+    if (tree) return renderDeviceTree(devices, this.terminal())
+    return process.stdout.isTTY === true
+      ? renderDeviceList(devices, this.terminal())
+      : renderDeviceLines(devices)
+  }
+}

@@ -1,0 +1,14 @@
+import type { Config } from '../site/config.ts'
+import type { Site } from '../site/site.ts'
+
+/** What every operation needs from the one who starts it. */
+export interface Context {
+  site: Site
+  config: Config
+  /** Who asks: the login name, for the store and the history. */
+  user: string
+  /** Aborted by the first Ctrl-C or SIGTERM; its reason is a QusbError INTERRUPTED or TERMINATED. */
+  signal: AbortSignal
+  /** Told what is being done, for a line of progress. */
+  progress(what: string): void
+}

@@ -1,0 +1,249 @@
+import { errorToJson, QusbError } from '../errors.ts'
+import type { AttachmentRecord } from '../model/attachment.ts'
+import type { Device } from '../model/device.ts'
+import type { QubeName } from '../model/names.ts'
+import type { Selector } from '../model/selector.ts'
+import { listQrexecSockets } from '../qubes/qrexec.ts'
+import { lockDevice } from '../store/place-lock.ts'
+import { readState } from '../store/store.ts'
+import { findBackends } from './backends.ts'
+import { chooseDevice, describeDevice } from './choose.ts'
+import type { Context } from './context.ts'
+import { endRecords, makeRecord, putRecord } from './journal.ts'
+import { failureToWarning, type Look, lookAt, surveyOf } from './look.ts'
+import { reconcile } from './reconcile.ts'
+import { release } from './release.ts'
+import type { Attachment, DetachResult, PlanStep, Warning } from './results.ts'
+import { returnToDriver } from './return-to-driver.ts'
+import { settle } from './settle.ts'
+import { reach } from './steps.ts'
+
+/** What is to be detached: one device, all that a frontend has, or all that is attached. */
+export type DetachRequest = { dryRun: boolean } & (
+  | { what: 'device'; backend: QubeName | undefined; selector: Selector; frontend: QubeName | undefined }
+  | { what: 'frontend'; frontend: QubeName }
+  | { what: 'all' }
+  | { what: 'chosen'; attachments: readonly { backend: QubeName; port: Attachment['port'] }[] }
+)
+
+type Detached = DetachResult['attachments'][number]
+
+/**
+ * Detaches, clean on both sides. One device that fails does not hold up the others.
+ * @returns the result, and the first failure for the exit code
+ * @throws QusbError when it cannot be told what to detach
+ */
+export async function detach(
+  context: Context,
+  request: DetachRequest,
+): Promise<{ result: DetachResult; failure: QusbError | undefined }> {
+  const warnings = request.dryRun ? [] : await settle(context)
+  await reach('survey')
+  const backends =
+    request.what === 'device' && request.backend !== undefined
+      ? [request.backend]
+      : findBackends(context).names
+  const seen = await lookAt(context, backends)
+  if (!request.dryRun)
+    warnings.push(...(await reconcile(context, readState(context.site).state.attachments, seen)))
+  for (const failure of seen.failures.values()) {
+    if (request.what !== 'device' || request.backend === undefined) warnings.push(failureToWarning(failure))
+  }
+  await reach('choose')
+  const devices = chooseDevices(seen, backends, request)
+  if (request.dryRun) {
+    const untouched = devices.map((device) => ({ ...shown(device), changed: false }))
+    return { result: asResult(untouched, warnings, devices.flatMap(planOf)), failure: undefined }
+  }
+
+  // Devices of one frontend go one after the other, since its controller is one; frontends go side by side.
+  const groups = new Map<QubeName | null, Device[]>()
+  for (const device of devices)
+    groups.set(device.attachedTo, [...(groups.get(device.attachedTo) ?? []), device])
+  const ended = await Promise.all([...groups.values()].map((group) => detachInTurn(context, group, warnings)))
+  const attachments = ended.flat()
+  return {
+    result: asResult(
+      attachments.map((entry) => entry.detached),
+      warnings,
+    ),
+    failure: attachments.find((entry) => entry.failure !== undefined)?.failure,
+  }
+}
+
+function asResult(attachments: Detached[], warnings: Warning[], plan?: PlanStep[]): DetachResult {
+  const [only] = attachments
+  return {
+    schema: 1,
+    changed: attachments.some((entry) => entry.changed),
+    attachments,
+    attachment: attachments.length === 1 && only !== undefined ? only : null,
+    ...(plan === undefined ? {} : { plan }),
+    warnings,
+  }
+}
+
+/** @throws QusbError NOT_FOUND, AMBIGUOUS; CONFLICT when the named frontend is not the holder */
+function chooseDevices(seen: Look, backends: readonly QubeName[], request: DetachRequest): Device[] {
+  const surveys = [...seen.surveys.values()]
+  const attached = surveys.flatMap((survey) => survey.devices).filter((device) => device.attachedTo !== null)
+  switch (request.what) {
+    case 'all':
+      return attached
+    case 'frontend':
+      return attached.filter((device) => device.attachedTo === request.frontend)
+    case 'chosen':
+      return attached.filter((device) =>
+        request.attachments.some((entry) => entry.backend === device.backend && entry.port === device.port),
+      )
+    case 'device': {
+      const [first] = backends
+      if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
+      const device = chooseDevice(surveys, request.selector)
+      if (
+        request.frontend !== undefined &&
+        device.attachedTo !== null &&
+        device.attachedTo !== request.frontend
+      ) {
+        throw new QusbError(
+          'CONFLICT',
+          `${device.backend}:${device.port} (${describeDevice(device)}) is attached to ${device.attachedTo}, not to ${request.frontend}`,
+          { hint: `To detach it all the same: qusb detach ${device.backend} ${device.port}` },
+        )
+      }
+      return [device]
+    }
+  }
+}
+
+function planOf(device: Device): PlanStep[] {
+  const at = `${device.backend}:${device.port}`
+  if (device.attachedTo === null) return [{ step: 'nothing', what: `${at} is not attached` }]
+  return [
+    { step: 'lock', what: at },
+    { step: 'detach', what: `${at} from ${device.attachedTo}, by its USB proxy, else at ${device.backend}` },
+    { step: 'return', what: `${device.port} to its driver in ${device.backend}` },
+    { step: 'look', what: 'both sides are clean' },
+    { step: 'record', what: 'the end of the attachment, in the store' },
+  ]
+}
+
+interface Ended {
+  detached: Detached
+  failure: QusbError | undefined
+}
+
+async function detachInTurn(
+  context: Context,
+  devices: readonly Device[],
+  warnings: Warning[],
+): Promise<Ended[]> {
+  const ended: Ended[] = []
+  for (const device of devices) {
+    try {
+      ended.push({ detached: await detachOne(context, device, warnings), failure: undefined })
+    } catch (error) {
+      if (!(error instanceof QusbError) || context.signal.aborted) throw error
+      ended.push({
+        detached: { ...shown(device), changed: false, error: errorToJson(error) },
+        failure: error,
+      })
+    }
+  }
+  return ended
+}
+
+function shown(device: Device, since: string | null = null): Omit<Detached, 'changed'> {
+  return {
+    backend: device.backend,
+    port: device.port,
+    frontend: device.attachedTo,
+    vendorId: device.vendorId,
+    productId: device.productId,
+    serial: device.serial,
+    description: describeDevice(device),
+    since,
+  }
+}
+
+/** @throws QusbError */
+async function detachOne(context: Context, device: Device, warnings: Warning[]): Promise<Detached> {
+  await reach('lock-device')
+  const lock = await lockDevice(context.site, device, { waitMs: 0, signal: context.signal })
+  if (!('release' in lock)) {
+    throw new QusbError('CONFLICT', `another qusb is at work on ${device.backend}:${device.port}`, {
+      hint:
+        lock.holder === null
+          ? 'Try again in a moment.'
+          : `It is process ${lock.holder}; try again in a moment.`,
+    })
+  }
+  try {
+    return await detachLocked(context, device, warnings)
+  } finally {
+    lock.release()
+  }
+}
+
+async function detachLocked(context: Context, device: Device, warnings: Warning[]): Promise<Detached> {
+  const sockets = listQrexecSockets(context.site)
+  const known = readState(context.site).state.attachments.find(
+    (record) =>
+      record.backend === device.backend &&
+      record.port === device.port &&
+      record.frontend === device.attachedTo,
+  )
+  const frontend = device.attachedTo
+  if (frontend === null) return await tidy(context, device, warnings)
+
+  const stubdom = sockets.get(frontend)?.stubdom ?? false
+  const open: AttachmentRecord = {
+    ...(known ??
+      makeRecord(context, { device, frontend, stubdom, grant: null }, sockets, {
+        phase: 'detaching',
+        goal: 'free',
+      })),
+    phase: 'detaching',
+    goal: 'free',
+  }
+  await reach('write-intent')
+  context.signal.throwIfAborted()
+  await putRecord(context, open)
+  const result = await release(context, { backend: device.backend, port: device.port, frontend, stubdom })
+  await reach('record')
+  if (result.end === 'unresolved') {
+    await putRecord(context, { ...open, phase: 'unresolved' })
+    throw new QusbError(
+      'TIMEOUT',
+      `${device.backend}:${device.port} could not be detached from ${frontend}: ${result.why}`,
+      {
+        hint: 'The next qusb command tries again.',
+      },
+    )
+  }
+  await endRecords(context, [{ record: open, what: 'detached', how: null, user: context.user }])
+  if (result.end === 'leftover') {
+    await putRecord(context, { ...open, phase: 'leftover' })
+    warnings.push({
+      qube: frontend,
+      code: 'LEFTOVER',
+      message: `${frontend} does not answer: what it still keeps of ${device.backend}:${device.port} is removed when it answers again`,
+      hint: null,
+    })
+  }
+  return { ...shown(device, known?.since ?? null), changed: true }
+}
+
+/** Nobody has it. Another tool may have left it on usbip-host, where the backend cannot use it. */
+async function tidy(context: Context, device: Device, warnings: Warning[]): Promise<Detached> {
+  if (device.driver === 'usbip-host' && device.state === 'free') {
+    const wrong = await returnToDriver(context, device)
+    warnings.push({
+      qube: device.backend,
+      code: 'GIVEN_BACK',
+      message: `${device.backend}:${device.port} was not attached, and another tool had left it without its driver: ${wrong ?? `it is given back to ${device.backend}`}`,
+      hint: null,
+    })
+  }
+  return { ...shown(device), changed: false }
+}

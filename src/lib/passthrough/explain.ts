@@ -1,0 +1,111 @@
+import { QusbError } from '../errors.ts'
+import type { Device } from '../model/device.ts'
+import { sameIdentity } from '../model/identity.ts'
+import type { QubeName } from '../model/names.ts'
+import type { QrexecResult } from '../qubes/qrexec.ts'
+import type { QubeSurvey } from '../qubes/survey.ts'
+import { deviceAt, type Look } from './look.ts'
+
+/** Refuses for lack of the USB proxy. */
+export function noProxy(qube: QubeName, role: 'frontend' | 'backend', detail?: string): QusbError {
+  return new QusbError('NO_PROXY', `${qube} (${role}) has no USB proxy`, {
+    hint: `Install the package qubes-usb-proxy in the template of ${qube}, then restart ${qube}.`,
+    ...(detail === undefined ? {} : { detail }),
+  })
+}
+
+/**
+ * What an attach lacks that can be seen beforehand: the proxy's own failures are mostly silent (FACTS section 3).
+ * @param frontend null for a stub domain, which cannot be surveyed
+ * @throws QusbError
+ */
+export function requireProxies(backend: QubeSurvey, frontend: QubeSurvey | null): void {
+  if (!backend.proxy.usbExport) throw noProxy(backend.qube, 'backend')
+  if (frontend !== null && !frontend.proxy.usbAttach) throw noProxy(frontend.qube, 'frontend')
+}
+
+/** USB 3 devices need a port of the `ss` hub, all others one of the `hs` hub. @throws QusbError ATTACH_FAILED */
+export function requireFreePort(device: Device, frontend: QubeSurvey | null): void {
+  if (frontend?.vhci == null) return
+  const hub = (device.speed ?? 480) >= 5000 ? 'ss' : 'hs'
+  const ports = frontend.vhci.filter((row) => row.hub === hub)
+  if (ports.some((row) => row.status === 4)) return
+  throw new QusbError(
+    'ATTACH_FAILED',
+    `${frontend.qube} has no free port for a ${hub === 'ss' ? 'USB 3' : 'USB 2'} device: all ${ports.length} are taken`,
+    { hint: `Detach something from it first: qusb list --attached` },
+  )
+}
+
+/**
+ * Why an attach did not come through, from what was seen before, how the call ended and what is seen now.
+ * @param seen after the call
+ */
+export function explainFailure(
+  chosen: Device,
+  frontend: QubeName,
+  result: QrexecResult,
+  seen: Look,
+  timeoutMs: number,
+): QusbError {
+  const at = `${chosen.backend}:${chosen.port}`
+  const detail = result.stderr === undefined ? {} : { detail: result.stderr }
+  const survey = seen.surveys.get(chosen.backend)
+  const now = deviceAt(survey, chosen.port)
+
+  if (result.end === 'timeout') {
+    return new QusbError(
+      'TIMEOUT',
+      `attaching ${at} to ${frontend} was not finished within ${timeoutMs / 1000} s`,
+      {
+        hint: 'Try again with a longer --timeout, or look at both qubes.',
+        ...detail,
+      },
+    )
+  }
+  if (result.end === 'exit' && result.exitCode === 125) {
+    return new QusbError(
+      'NOT_RUNNING',
+      `no connection to ${frontend}: it is halted or paused, or its agent does not answer`,
+      {
+        hint: `Start it: qvm-start ${frontend}`,
+        ...detail,
+      },
+    )
+  }
+  const gone = seen.failures.get(chosen.backend)
+  if (gone !== undefined) {
+    return new QusbError(gone.code, `${at} was not attached to ${frontend}: ${gone.message}`, {
+      ...(gone.hint === undefined ? {} : { hint: gone.hint }),
+      ...detail,
+    })
+  }
+  if (survey !== undefined && (now === undefined || !isSame(now, chosen))) {
+    return new QusbError('NOT_FOUND', `${at} was unplugged meanwhile`, {
+      hint: `See what is there: qusb list ${chosen.backend}`,
+      ...detail,
+    })
+  }
+  if (now !== undefined && now.attachedTo !== null && now.attachedTo !== frontend) {
+    return new QusbError('CONFLICT', `${at} was attached to ${now.attachedTo} meanwhile`, {
+      hint: `Detach it first: qusb detach ${chosen.backend} ${chosen.port}`,
+      ...detail,
+    })
+  }
+  if (result.end === 'exit' && result.exitCode === 127) return noProxy(frontend, 'frontend', result.stderr)
+  if (result.end === 'exit' && result.exitCode === 126) {
+    return new QusbError('REFUSED', `the Qubes policy refused ${frontend} the device ${at}`, {
+      hint: 'A rule of yours denies qubes.USB, or a policy file has an error, which denies every call: look in /etc/qubes/policy.d.',
+      ...detail,
+    })
+  }
+  return new QusbError('ATTACH_FAILED', `${frontend} could not attach ${at}`, {
+    hint: `Look at the kernel logs of ${frontend} and ${chosen.backend} (journalctl -k).`,
+    detail: result.stderr ?? `the USB proxy gave no reason (exit code ${result.exitCode ?? 'unknown'})`,
+  })
+}
+
+/** Whether two looks saw one device at one place: identity, and the numbers that a replug changes. */
+export function isSame(a: Device, b: Device): boolean {
+  return a.busnum === b.busnum && a.devnum === b.devnum && sameIdentity(a, b)
+}

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto'
+import { type AttachmentRecord, placeOf } from '../model/attachment.ts'
+import type { Device } from '../model/device.ts'
+import type { HistoryEvent } from '../model/event.ts'
+import type { QubeName } from '../model/names.ts'
+import type { QrexecSocket } from '../qubes/qrexec.ts'
+import { readMoment } from '../site/moment.ts'
+import { appendHistory } from '../store/history.ts'
+import { updateState } from '../store/store.ts'
+import { describeDevice } from './choose.ts'
+import type { Context } from './context.ts'
+
+/** A record for a device that is about to be attached, or was found attached and is about to be detached. */
+export function makeRecord(
+  context: Context,
+  at: { device: Device; frontend: QubeName; stubdom: boolean; grant: string | null },
+  sockets: ReadonlyMap<QubeName, QrexecSocket>,
+  intent: Pick<AttachmentRecord, 'phase' | 'goal'>,
+): AttachmentRecord {
+  const { device } = at
+  const moment = readMoment(context.site)
+  return {
+    id: randomBytes(8).toString('hex'),
+    backend: device.backend,
+    port: device.port,
+    frontend: at.frontend,
+    stubdom: at.stubdom,
+    device: {
+      vendorId: device.vendorId,
+      productId: device.productId,
+      serial: device.serial,
+      interfaces: device.interfaces,
+      busnum: device.busnum,
+      devnum: device.devnum,
+      description: describeDevice(device),
+    },
+    ...intent,
+    since: moment.now,
+    by: { user: context.user, pid: process.pid, rule: null },
+    grant: at.grant,
+    bootId: moment.bootId,
+    slept: moment.slept,
+    backendDomain: sockets.get(device.backend)?.domainId ?? null,
+    frontendDomain: sockets.get(at.frontend)?.domainId ?? null,
+  }
+}
+
+/** Writes a record: in place of the one with its id, and of a finished one of the same device's place. */
+export async function putRecord(context: Context, record: AttachmentRecord): Promise<void> {
+  await updateState(context.site, (records) => [
+    ...records.filter(
+      (other) =>
+        other.id !== record.id && !(placeOf(other) === placeOf(record) && other.phase === 'attached'),
+    ),
+    record,
+  ])
+}
+
+/** Removes records, and tells the history how each ended; nothing is told of one without a `how`. */
+export async function endRecords(
+  context: Context,
+  ends: readonly {
+    record: AttachmentRecord
+    what: HistoryEvent['what']
+    how: string | null
+    user: string | null
+  }[],
+): Promise<void> {
+  if (ends.length === 0) return
+  const ids = new Set(ends.map((end) => end.record.id))
+  await updateState(context.site, (records) => {
+    const kept = records.filter((record) => !ids.has(record.id))
+    return kept.length === records.length ? records : kept
+  })
+  await tell(
+    context,
+    ends.map((end) => eventOf(context, end.record, end)),
+  )
+}
+
+/** What the history keeps of a record. */
+export function eventOf(
+  context: Context,
+  record: AttachmentRecord,
+  event: Pick<HistoryEvent, 'what' | 'how' | 'user'>,
+): HistoryEvent {
+  return {
+    at: readMoment(context.site).now,
+    what: event.what,
+    backend: record.backend,
+    port: record.port,
+    frontend: record.frontend,
+    vendorId: record.device.vendorId,
+    productId: record.device.productId,
+    serial: record.device.serial,
+    description: record.device.description,
+    user: event.user,
+    rule: record.by.rule,
+    how: event.how,
+  }
+}
+
+/** Adds to the history. */
+export async function tell(context: Context, events: readonly HistoryEvent[]): Promise<void> {
+  await appendHistory(context.site, context.config.history, events)
+}

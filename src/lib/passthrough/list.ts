@@ -1,0 +1,126 @@
+import { errorToJson, QusbError } from '../errors.ts'
+import type { AttachmentRecord } from '../model/attachment.ts'
+import type { Device } from '../model/device.ts'
+import { deviceClass } from '../model/interface-class.ts'
+import type { QubeName } from '../model/names.ts'
+import { readState } from '../store/store.ts'
+import { type Backends, findBackends } from './backends.ts'
+import type { Context } from './context.ts'
+import { failureToError, failureToWarning, type Look, lookAt, warningsOf } from './look.ts'
+import { nameDevices } from './name-devices.ts'
+import { reconcile } from './reconcile.ts'
+import type { ListedDevice, ListResult, Warning } from './results.ts'
+import { settle } from './settle.ts'
+
+export interface ListRequest {
+  /** Empty: the configured or usual ones. One that is named and fails is an error beside the others' devices. */
+  backends: readonly QubeName[]
+  /** Hubs and devices hidden on purpose too. */
+  all: boolean
+  /** Only what is attached. */
+  attached: boolean
+}
+
+/**
+ * Every device that the backends publish, and who has it: the backends' word, with what the store adds to it.
+ * @returns the result, and the failure of a backend that was named
+ * @throws QusbError NOT_FOUND when there is no backend at all
+ */
+export async function list(
+  context: Context,
+  request: ListRequest,
+): Promise<{ result: ListResult; failure: QusbError | undefined }> {
+  const named = request.backends.length > 0
+  const backends: Backends = named
+    ? { names: [...new Set(request.backends)], guessed: false }
+    : findBackends(context)
+  context.progress(`looking at ${backends.names.join(', ')}`)
+  const looked = await lookWithStore(context, backends.names)
+  const { seen, records } = looked
+  const warnings = [...looked.warnings]
+  let failure: QusbError | undefined
+  for (const name of backends.names) {
+    const problem = seen.failures.get(name)
+    if (problem === undefined) continue
+    if (named) failure ??= failureToError(problem)
+    warnings.push(failureToWarning(problem))
+  }
+  const surveys = [...seen.surveys.values()]
+  warnings.push(...surveys.flatMap(warningsOf))
+  const all = surveys.flatMap((survey) => survey.devices)
+  const nameOf = nameDevices(context.site, all)
+  const devices = all
+    .map((device) => listed(device, records, nameOf(device)))
+    .filter((device) => request.all || (!device.hub && !device.hidden) || device.state !== 'free')
+    .filter((device) => !request.attached || device.attachedTo !== null || device.state === 'unknown')
+  return {
+    result: {
+      schema: 1,
+      devices,
+      warnings,
+      ...(failure === undefined ? {} : { error: errorToJson(failure) }),
+    },
+    failure,
+  }
+}
+
+/**
+ * Surveys, and what the store says of them, settled and reconciled. A store that cannot be used is a warning here:
+ * who has what is still told.
+ */
+export async function lookWithStore(
+  context: Context,
+  backends: readonly QubeName[],
+): Promise<{ seen: Look; records: readonly AttachmentRecord[]; warnings: Warning[] }> {
+  const warnings: Warning[] = []
+  const orWarn = async <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof QusbError) || error.code !== 'STORE') throw error
+      if (!warnings.some((warning) => warning.message === error.message)) {
+        warnings.push({ qube: null, code: 'STORE', message: error.message, hint: error.hint ?? null })
+      }
+      return otherwise
+    }
+  }
+  warnings.push(...(await orWarn(async () => await settle(context), [])))
+  const seen = await lookAt(context, backends)
+  const records = await orWarn(async () => readState(context.site).state.attachments, [])
+  warnings.push(...(await orWarn(async () => await reconcile(context, records, seen), [])))
+  return { seen, records, warnings }
+}
+
+/** A device with what the store knows of it. Pure. */
+export function listed(
+  device: Device,
+  records: readonly AttachmentRecord[],
+  description: string,
+): ListedDevice {
+  const here = records.filter((record) => record.backend === device.backend && record.port === device.port)
+  const open = here.find((record) => record.phase === 'unresolved')
+  const ours = here.find((record) => record.phase === 'attached' && record.frontend === device.attachedTo)
+  const elsewhere = here.some(
+    (record) => record.phase === 'attached' && record.frontend !== device.attachedTo,
+  )
+  const busy = here.some((record) => record.phase === 'attaching' || record.phase === 'detaching')
+  return {
+    ...device,
+    state: open === undefined ? device.state : 'unknown',
+    class: deviceClass(device.interfaces),
+    description,
+    since: ours?.since ?? null,
+    by: ours === undefined ? null : { user: ours.by.user, rule: ours.by.rule },
+    drift: driftOf(device, { open: open !== undefined, ours: ours !== undefined, elsewhere, busy }),
+    intendedFor: open?.frontend ?? null,
+  }
+}
+
+function driftOf(
+  device: Device,
+  store: { open: boolean; ours: boolean; elsewhere: boolean; busy: boolean },
+): ListedDevice['drift'] {
+  if (store.open) return 'unresolved'
+  if (device.attachedTo === null || store.ours || store.busy) return null
+  return store.elsewhere ? 'attached-elsewhere' : 'other-tool'
+}

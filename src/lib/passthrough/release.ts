@@ -1,0 +1,213 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Device } from '../model/device.ts'
+import type { QubeName } from '../model/names.ts'
+import type { Port } from '../model/port.ts'
+import { callDetachAtBackend, callDetachAtFrontend } from '../qubes/proxy.ts'
+import { listQrexecSockets } from '../qubes/qrexec.ts'
+import { endImport, forgetImport } from '../qubes/root-shell.ts'
+import type { QubeSurvey } from '../qubes/survey.ts'
+import type { Context } from './context.ts'
+import { deviceAt, type Look, lookAt } from './look.ts'
+import { returnToDriver } from './return-to-driver.ts'
+import { reach } from './steps.ts'
+
+/** Where an attachment is, or was to be. */
+export interface Place {
+  backend: QubeName
+  port: Port
+  frontend: QubeName
+  stubdom: boolean
+}
+
+/**
+ * How a release ended. clean: both sides as before. leftover: the device is free and back on its driver, and the
+ * frontend, which does not answer, may keep a state file. unresolved: what is still wrong, in words.
+ */
+export type Release =
+  | { end: 'clean'; detached: boolean }
+  | { end: 'leftover'; detached: boolean }
+  | { end: 'unresolved'; why: string; detached: boolean }
+
+/** How long an attach that was interrupted may take to come to its own end, ms. */
+const SETTLE_MS = 7000
+/** How long the kernel and the proxy may take to let go: `connected-to` clears 1.2 to 1.3 s after, FACTS section 3. */
+const RELEASE_MS = 5000
+/** How long a detach service may take before the other side's is used, ms. */
+const DETACH_MS = 8000
+const POLL_MS = 120
+
+/**
+ * Ends an attachment, or what an interrupted attach left of one, clean on both sides.
+ *
+ * It looks before each step and believes no exit code. No step heeds the user's interrupt: this is the undoing.
+ */
+export async function release(context: Context, place: Place): Promise<Release> {
+  let look = await settleImport(context, place)
+  const backendGone = (): boolean => !listQrexecSockets(context.site).has(place.backend)
+
+  let detached = false
+  if (!look.surveys.has(place.backend) && !backendGone()) {
+    return { end: 'unresolved', why: failureText(look, place.backend), detached }
+  }
+  if (holds(look, place)) {
+    await reach('call-detach')
+    look = await detach(context, place, look)
+    detached = !holds(look, place)
+    if (!detached) {
+      const why = look.failures.has(place.backend)
+        ? failureText(look, place.backend)
+        : `${place.backend} still says that ${place.frontend} has ${place.port}`
+      return { end: 'unresolved', why, detached }
+    }
+  }
+
+  await reach('give-back')
+  const kept = await returnToDriver(context, place)
+  if (kept !== undefined) return { end: 'unresolved', why: kept, detached }
+  await reach('forget-import')
+  return { end: (await forgetStateFile(context, place)) ? 'clean' : 'leftover', detached }
+}
+
+function failureText(look: Look, qube: QubeName): string {
+  return look.failures.get(qube)?.message ?? `${qube} was not asked`
+}
+
+async function look(context: Context, place: Place): Promise<Look> {
+  const qubes = place.stubdom ? [place.backend] : [place.backend, place.frontend]
+  return await lookAt(context, qubes, { heedSignal: false })
+}
+
+/** Whether the backend says that the frontend has the device, or that it is exported and to nobody yet. */
+function holds(seen: Look, place: Place): boolean {
+  const survey = seen.surveys.get(place.backend)
+  const device = deviceAt(survey, place.port)
+  if (survey === undefined || device === undefined) return false
+  return (
+    device.attachedTo === place.frontend || (device.attachedTo === null && isExported(survey, place.port))
+  )
+}
+
+function isExported(survey: QubeSurvey, port: Port): boolean {
+  return survey.exports.some((entry) => entry.port === port && entry.status === 2)
+}
+
+/** Whether an import of this device is under way in the frontend, as far as it can be seen. */
+function isPending(seen: Look, place: Place): boolean {
+  const survey = seen.surveys.get(place.frontend)
+  return (
+    survey?.pendingImports.some((entry) => entry.backend === place.backend && entry.port === place.port) ??
+    false
+  )
+}
+
+/**
+ * Waits for an import under way to come to an end, and ends it when it does not: a detach must never race an
+ * unfinished attach, or the frontend's controller is wedged (KERNEL-LAB, hazard 1).
+ */
+async function settleImport(context: Context, place: Place): Promise<Look> {
+  const deadline = Date.now() + SETTLE_MS
+  for (;;) {
+    const seen = await look(context, place)
+    if (!isPending(seen, place)) return await settleEnumeration(context, place, seen)
+    if (Date.now() > deadline) break
+    context.progress(
+      `waiting for the attach of ${place.backend}:${place.port} to ${place.frontend} to settle`,
+    )
+    await sleep(POLL_MS)
+  }
+  await endImport(context.site, place.frontend, place.backend, place.port)
+  return await poll(context, place, 2000, (seen) => !isPending(seen, place))
+}
+
+/** Waits while the frontend's kernel still reads the device's descriptors. A device no driver knows never binds. */
+async function settleEnumeration(context: Context, place: Place, seen: Look): Promise<Look> {
+  const isEnumerating = (at: Look): boolean => {
+    const row = rowOf(at, place)
+    if (row === undefined) return false
+    const imported = importOf(at, place)
+    return imported === undefined || !imported.enumerated
+  }
+  return isEnumerating(seen) ? await poll(context, place, 3000, (at) => !isEnumerating(at)) : seen
+}
+
+/** The row of the frontend's controller that carries this device. */
+function rowOf(seen: Look, place: Place): { port: string } | undefined {
+  const device = deviceAt(seen.surveys.get(place.backend), place.port)
+  if (device === undefined) return undefined
+  return seen.surveys.get(place.frontend)?.vhci?.find((row) => row.status !== 4 && carries(row, device))
+}
+
+function importOf(seen: Look, place: Place): { vhciPort: string; enumerated: boolean } | undefined {
+  const device = deviceAt(seen.surveys.get(place.backend), place.port)
+  if (device === undefined) return undefined
+  return seen.surveys.get(place.frontend)?.imports.find((imported) => carries(imported, device))
+}
+
+function carries(
+  row: { remoteBusnum: number | null; remoteDevnum: number | null },
+  device: Pick<Device, 'busnum' | 'devnum'>,
+): boolean {
+  return row.remoteBusnum === device.busnum && row.remoteDevnum === device.devnum
+}
+
+async function poll(
+  context: Context,
+  place: Place,
+  ms: number,
+  done: (seen: Look) => boolean,
+): Promise<Look> {
+  const deadline = Date.now() + ms
+  for (;;) {
+    const seen = await look(context, place)
+    if (done(seen) || Date.now() > deadline) return seen
+    await sleep(POLL_MS)
+  }
+}
+
+/** By the frontend's service where that is safe, else by the backend's. */
+async function detach(context: Context, place: Place, seen: Look): Promise<Look> {
+  const isReleased = (at: Look): boolean => at.surveys.has(place.backend) && !holds(at, place)
+  if (isSafeAtFrontend(seen, place)) {
+    context.progress(`detaching ${place.backend}:${place.port} from ${place.frontend}`)
+    await callDetachAtFrontend(context.site, { ...place, timeoutMs: DETACH_MS })
+    await reach('await-release')
+    const after = await poll(context, place, RELEASE_MS, isReleased)
+    if (isReleased(after)) return after
+  }
+  context.progress(`detaching ${place.backend}:${place.port} at ${place.backend}`)
+  await callDetachAtBackend(context.site, { ...place, timeoutMs: DETACH_MS })
+  await reach('await-release')
+  return await poll(context, place, RELEASE_MS, isReleased)
+}
+
+/**
+ * Whether the frontend's service would detach this device and no other: its state file names the very port of its
+ * controller that carries the device now.
+ */
+function isSafeAtFrontend(seen: Look, place: Place): boolean {
+  const survey = seen.surveys.get(place.frontend)
+  if (place.stubdom || survey === undefined || !survey.proxy.usbDetach) return false
+  const file = survey.stateFiles.find((entry) => entry.backend === place.backend && entry.port === place.port)
+  const row = rowOf(seen, place)
+  return file !== undefined && row !== undefined && sameVhciPort(row.port, file.vhciPort)
+}
+
+/** The state file and the kernel's table may write leading zeroes differently. */
+function sameVhciPort(a: string, b: string): boolean {
+  return a.replace(/^0+(?=.)/, '') === b.replace(/^0+(?=.)/, '')
+}
+
+/** @returns whether the frontend is known to have no state file of this import */
+async function forgetStateFile(context: Context, place: Place): Promise<boolean> {
+  if (place.stubdom || !listQrexecSockets(context.site).has(place.frontend)) return true
+  const hasFile = (seen: Look): boolean | undefined =>
+    seen.surveys
+      .get(place.frontend)
+      ?.stateFiles.some((entry) => entry.backend === place.backend && entry.port === place.port)
+  const seen = await look(context, place)
+  // Somebody else may have attached it meanwhile: then the file is theirs, and true.
+  if (deviceAt(seen.surveys.get(place.backend), place.port)?.attachedTo === place.frontend) return true
+  if (hasFile(seen) !== true) return hasFile(seen) === false
+  await forgetImport(context.site, place.frontend, place.backend, place.port)
+  return hasFile(await look(context, place)) === false
+}

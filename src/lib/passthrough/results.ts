@@ -1,0 +1,155 @@
+import * as z from 'zod'
+import { deviceSchema } from '../model/device.ts'
+import { historyEventSchema } from '../model/event.ts'
+import { hex4Schema, SERIAL_LIMIT } from '../model/identity.ts'
+import { qubeNameSchema } from '../model/names.ts'
+import { portSchema } from '../model/port.ts'
+
+/** What commands return and `--json` prints: fields may be added, none changes its meaning. */
+const schema = z.literal(1)
+
+export const failureSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().nullable(),
+  detail: z.string().nullable(),
+  candidates: z.array(z.object({ selector: z.string(), description: z.string() })).optional(),
+})
+
+export const warningSchema = z.object({
+  /** The qube it is about; null where it is about this machine. */
+  qube: qubeNameSchema.nullable(),
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().nullable(),
+})
+export type Warning = z.infer<typeof warningSchema>
+
+/**
+ * Where store and backend disagree, by name.
+ * other-tool: attached, and not by qusb. attached-elsewhere: qusb gave it to another qube than the one that has it.
+ * unresolved: an operation is open or could not be ended.
+ */
+export const driftSchema = z.enum(['other-tool', 'attached-elsewhere', 'unresolved'])
+
+export const listedDeviceSchema = deviceSchema.extend({
+  /** In plain words: `storage`, `camera`; null where the device shows no interface. */
+  class: z.string().nullable(),
+  /** Maker and product: from usb.ids where the site has one, else the device's own claim; never empty. */
+  description: z.string(),
+  /** When qusb attached it. */
+  since: z.iso.datetime().nullable(),
+  by: z.object({ user: z.string(), rule: z.string().nullable() }).nullable(),
+  drift: driftSchema.nullable(),
+  /** The frontend that an unresolved operation is about. */
+  intendedFor: qubeNameSchema.nullable(),
+})
+export type ListedDevice = z.infer<typeof listedDeviceSchema>
+
+export const listResultSchema = z.object({
+  schema,
+  devices: z.array(listedDeviceSchema),
+  warnings: z.array(warningSchema),
+  /** A backend that was named could not be asked. */
+  error: failureSchema.optional(),
+})
+export type ListResult = z.infer<typeof listResultSchema>
+
+export const adviceSchema = z.object({
+  kind: z.enum([
+    'types',
+    'stores',
+    'camera',
+    'microphone',
+    'network',
+    'security-key',
+    'ctap-proxy',
+    'in-use',
+    'hidden',
+    'no-serial',
+  ]),
+  text: z.string(),
+})
+
+export const infoResultSchema = z.object({
+  schema,
+  device: listedDeviceSchema,
+  interfaces: z.array(z.object({ code: z.string(), words: z.string(), driver: z.string().nullable() })),
+  /** What a user should know before giving it away. */
+  advice: z.array(adviceSchema),
+  warnings: z.array(warningSchema),
+})
+export type InfoResult = z.infer<typeof infoResultSchema>
+
+export const attachmentSchema = z.object({
+  backend: qubeNameSchema,
+  port: portSchema,
+  frontend: qubeNameSchema,
+  vendorId: hex4Schema,
+  productId: hex4Schema,
+  serial: z.string().max(SERIAL_LIMIT).nullable(),
+  description: z.string(),
+  since: z.iso.datetime().nullable(),
+})
+export type Attachment = z.infer<typeof attachmentSchema>
+
+export const planStepSchema = z.object({ step: z.string(), what: z.string() })
+export type PlanStep = z.infer<typeof planStepSchema>
+
+export const attachResultSchema = z.object({
+  schema,
+  changed: z.boolean(),
+  attachment: attachmentSchema,
+  /** With --dry-run: what would be done; nothing was. */
+  plan: z.array(planStepSchema).optional(),
+  warnings: z.array(warningSchema),
+})
+export type AttachResult = z.infer<typeof attachResultSchema>
+
+export const detachedSchema = attachmentSchema.extend({
+  /** null where nobody had it. */
+  frontend: qubeNameSchema.nullable(),
+  changed: z.boolean(),
+  error: failureSchema.optional(),
+})
+
+export const detachResultSchema = z.object({
+  schema,
+  changed: z.boolean(),
+  attachments: z.array(detachedSchema),
+  attachment: detachedSchema.nullable(),
+  plan: z.array(planStepSchema).optional(),
+  warnings: z.array(warningSchema),
+})
+export type DetachResult = z.infer<typeof detachResultSchema>
+
+export const historyResultSchema = z.object({
+  schema,
+  events: z.array(historyEventSchema),
+  warnings: z.array(warningSchema),
+})
+export type HistoryResult = z.infer<typeof historyResultSchema>
+
+export const setupResultSchema = z.object({
+  schema,
+  changed: z.boolean(),
+  done: z.array(
+    z.object({ path: z.string(), action: z.enum(['made', 'changed', 'unchanged']), what: z.string() }),
+  ),
+  /** With --dry-run: what would be done; nothing was. */
+  plan: z.array(planStepSchema).optional(),
+})
+export type SetupResult = z.infer<typeof setupResultSchema>
+
+export const errorResultSchema = z.object({ schema, error: failureSchema })
+
+/** Every document that `--json` can print, by the command that prints it. */
+export const RESULT_SCHEMAS = {
+  list: listResultSchema,
+  info: infoResultSchema,
+  attach: attachResultSchema,
+  detach: detachResultSchema,
+  history: historyResultSchema,
+  setup: setupResultSchema,
+  error: errorResultSchema,
+} as const

@@ -1,0 +1,105 @@
+import type { AttachmentRecord } from '../model/attachment.ts'
+import { sameIdentity } from '../model/identity.ts'
+import { removeLeftGrant } from '../qubes/grant.ts'
+import { listQrexecSockets } from '../qubes/qrexec.ts'
+import { readMoment } from '../site/moment.ts'
+import { lockDevice } from '../store/place-lock.ts'
+import { readState, updateState } from '../store/store.ts'
+import type { Context } from './context.ts'
+import { endRecords, eventOf, putRecord, tell } from './journal.ts'
+import { deviceAt, type Look, lookAt } from './look.ts'
+import { endingOf } from './reconcile.ts'
+import { release } from './release.ts'
+import type { Warning } from './results.ts'
+
+/**
+ * Brings to an end what an earlier qusb left open: it died, was interrupted twice, or could not reach a side.
+ * Every command does this first. An attach that came through is kept; anything else is undone.
+ * @returns what was settled, and what could not be
+ */
+export async function settle(context: Context): Promise<Warning[]> {
+  const { state, warnings } = readState(context.site)
+  const told: Warning[] = warnings.map((message) => ({ qube: null, code: 'STORE', message, hint: null }))
+  for (const record of state.attachments) {
+    if (record.phase !== 'attached') told.push(...(await settleRecord(context, record.id, record)))
+  }
+  return told
+}
+
+async function settleRecord(context: Context, id: string, seen: AttachmentRecord): Promise<Warning[]> {
+  const lock = await lockDevice(context.site, seen, { waitMs: 0 })
+  // Somebody is at work on it: it is theirs to end.
+  if (!('release' in lock)) return []
+  try {
+    // Only what the store says under the lock counts: the owner may have ended it while we came.
+    const record = readState(context.site).state.attachments.find((entry) => entry.id === id)
+    if (record === undefined || record.phase === 'attached') return []
+    if (record.grant !== null) removeLeftGrant(context.site, record.grant)
+    return await settleLocked(context, record)
+  } finally {
+    lock.release()
+  }
+}
+
+/** The device's lock is held, and the record is open. */
+async function settleLocked(context: Context, record: AttachmentRecord): Promise<Warning[]> {
+  context.progress(`settling what was left open: ${record.backend}:${record.port} and ${record.frontend}`)
+  const sockets = listQrexecSockets(context.site)
+  const qubes = [record.backend, record.frontend].filter((qube) => sockets.has(qube))
+  const look = await lookAt(context, qubes)
+  const ending = endingOf(record, look, sockets, readMoment(context.site))
+
+  if (record.phase === 'attaching' && record.goal === 'attached' && cameThrough(record, look)) {
+    await putRecord(context, { ...record, phase: 'attached', grant: null })
+    await tell(context, [
+      eventOf(context, record, { what: 'attached', how: 'settled', user: record.by.user }),
+    ])
+    return [say(record, 'SETTLED', `the attach to ${record.frontend} that was interrupted had come through`)]
+  }
+  if (ending === 'reboot') {
+    await endRecords(context, [{ record, what: 'ended', how: 'reboot', user: null }])
+    return [say(record, 'SETTLED', 'what was left open ended with the last boot')]
+  }
+  const result = await release(context, record)
+  if (result.end === 'clean') {
+    const what = record.phase === 'attaching' ? 'failed' : 'detached'
+    if (record.phase === 'leftover') await endRecordSilently(context, record)
+    else await endRecords(context, [{ record, what, how: 'settled', user: record.by.user }])
+    return [
+      say(record, 'SETTLED', `what was left open with ${record.frontend} is undone: the device is free`),
+    ]
+  }
+  if (result.end === 'leftover') {
+    if (record.phase !== 'leftover') await putRecord(context, { ...record, phase: 'leftover', grant: null })
+    return []
+  }
+  if (record.phase !== 'unresolved') {
+    await putRecord(context, { ...record, phase: 'unresolved', goal: 'free', grant: null })
+  }
+  return [say(record, 'UNRESOLVED', `an operation with ${record.frontend} is still open: ${result.why}`)]
+}
+
+/** A leftover's end was told when the device came free. */
+async function endRecordSilently(context: Context, record: AttachmentRecord): Promise<void> {
+  await updateState(context.site, (records) => records.filter((other) => other.id !== record.id))
+}
+
+/** Whether the attach did what was meant: this device, at this place, with this frontend. */
+function cameThrough(record: AttachmentRecord, look: Look): boolean {
+  const device = deviceAt(look.surveys.get(record.backend), record.port)
+  const pending = look.surveys
+    .get(record.frontend)
+    ?.pendingImports.some((entry) => entry.backend === record.backend && entry.port === record.port)
+  return (
+    device !== undefined &&
+    pending !== true &&
+    device.attachedTo === record.frontend &&
+    device.busnum === record.device.busnum &&
+    device.devnum === record.device.devnum &&
+    sameIdentity(device, record.device)
+  )
+}
+
+function say(record: AttachmentRecord, code: string, message: string): Warning {
+  return { qube: record.backend, code, message: `${record.backend}:${record.port}: ${message}`, hint: null }
+}

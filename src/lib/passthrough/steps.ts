@@ -1,0 +1,47 @@
+/** The steps of the transactions, in their order: the crash tests try each of them, and fail when one has no case. */
+export const ATTACH_STEPS = [
+  'survey',
+  'choose',
+  'lock-device',
+  'lock-frontend',
+  'clear-stale',
+  'write-intent',
+  'grant',
+  'call-attach',
+  'revoke',
+  'look-again',
+  'record',
+] as const
+
+export const DETACH_STEPS = [
+  'survey',
+  'choose',
+  'lock-device',
+  'write-intent',
+  'call-detach',
+  'await-release',
+  'give-back',
+  'forget-import',
+  'record',
+] as const
+
+export type Step = (typeof ATTACH_STEPS)[number] | (typeof DETACH_STEPS)[number]
+
+/**
+ * Marks that a step is about to begin. In the product it does nothing and the bundler drops it; in the bundle of the
+ * crash tests it stops there: QUSB_FAULT_POINT names the step, and the process waits to be killed or signalled.
+ */
+export async function reach(step: Step): Promise<void> {
+  if (!__FAULT_POINTS__) return
+  if (process.env.QUSB_FAULT_POINT !== step) return
+  process.stderr.write(`qusb-fault-point ${step}\n`)
+  await new Promise<void>((resume) => {
+    // A signal that the program handles lets it go on, so that what it does then is tried.
+    const timer = setInterval(() => {}, 1000)
+    const go = (): void => {
+      clearInterval(timer)
+      resume()
+    }
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR2'] as const) process.once(signal, go)
+  })
+}

@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { QusbError } from '../errors.ts'
+import type { QubeName } from '../model/names.ts'
+import type { Port } from '../model/port.ts'
+import type { Site } from '../site/site.ts'
+
+/**
+ * 34 sorts before `35-compat.policy`, which pulls in qubesd's own per-device files, and after a user's deny in
+ * `30-user.policy` (FACTS section 3, tried). Lower-case only: one capital in a name denies every call of the system.
+ */
+const GRANT_NAME = /^34-qusb-[0-9a-f]{16}\.policy$/
+
+/** A name for a grant, chosen before it is written so that the store can tell of it first. */
+export function nameGrant(): string {
+  return `34-qusb-${randomBytes(8).toString('hex')}.policy`
+}
+
+export interface GrantRequest {
+  /** From nameGrant. */
+  name: string
+  backend: QubeName
+  port: Port
+  /** Who will call: the frontend, or its stub domain. */
+  caller: QubeName | `${QubeName}-dm`
+  /** After this long, seconds, the reaper removes the grant whatever becomes of us. */
+  lifetime: number
+}
+
+/** The one line of policy that lets this caller use this port of this backend (FACTS section 2). */
+export function formatGrant(request: Pick<GrantRequest, 'backend' | 'port' | 'caller'>): string {
+  return `qubes.USB  +${request.port}  ${request.caller}  ${request.backend}  allow  user=root autostart=no\n`
+}
+
+/**
+ * Writes a grant. It is complete when it appears, takes the place of no file, and shadows none.
+ * @returns what removes it; may be called more than once
+ * @throws QusbError REFUSED when the policy directory cannot be written
+ */
+export async function writeGrant(site: Site, request: GrantRequest): Promise<() => void> {
+  const { name } = request
+  if (!GRANT_NAME.test(name)) throw new Error(`not a grant's name: ${name}`)
+  if (site.policyReadDirs.some((directory) => existsSync(join(directory, name)))) {
+    throw new Error(`${name} is taken`)
+  }
+  const file = join(site.policyDir, name)
+  const reaper = await startReaper(site, file, request.lifetime)
+  const revoke = (): void => {
+    removeFile(file)
+    reaper.end()
+  }
+  try {
+    publish(site, name, formatGrant(request))
+  } catch (error) {
+    revoke()
+    throw new QusbError('REFUSED', `cannot write policy in ${site.policyDir}`, {
+      hint: 'qusb must be run by root or a member of group qubes.',
+      detail: (error as Error).message,
+      cause: error,
+    })
+  }
+  return revoke
+}
+
+/** Written under a name that policy ignores, then given its own by a link, which never replaces a file. */
+function publish(site: Site, name: string, content: string): void {
+  const draft = join(site.policyDir, `.${name}.draft`)
+  const fd = openSync(
+    draft,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    0o640,
+  )
+  try {
+    writeSync(fd, content)
+    fsyncSync(fd)
+    linkSync(draft, join(site.policyDir, name))
+  } finally {
+    closeSync(fd)
+    removeFile(draft)
+  }
+}
+
+/**
+ * Removes a grant that a dead qusb may have left, and its draft.
+ * @param name from a record of the store; anything else than a grant's name is left alone
+ */
+export function removeLeftGrant(site: Site, name: string): void {
+  if (!GRANT_NAME.test(name)) return
+  removeFile(join(site.policyDir, name))
+  removeFile(join(site.policyDir, `.${name}.draft`))
+}
+
+function removeFile(file: string): void {
+  try {
+    unlinkSync(file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
+/**
+ * Starts a process of its own session that removes the grant when we die (its input ends) or when the time is over,
+ * whatever state we are in. Running before the grant is written, it misses none.
+ */
+async function startReaper(site: Site, file: string, seconds: number): Promise<{ end(): void }> {
+  const script = 'timeout "$1" cat >/dev/null 2>&1; rm -f -- "$2" "$3"'
+  const draft = file.replace(/([^/]*)$/, '.$1.draft')
+  const child = execa(site.sh, ['-c', script, 'qusb-reaper', String(Math.ceil(seconds)), file, draft], {
+    stdin: 'pipe',
+    stdout: 'ignore',
+    stderr: 'ignore',
+    detached: true,
+    cleanup: false,
+    reject: false,
+    extendEnv: false,
+    env: { PATH: '/usr/bin:/bin' },
+  })
+  child.stdin.on('error', () => {})
+  // The reaper must not keep us running.
+  child.unref()
+  if ('unref' in child.stdin && typeof child.stdin.unref === 'function') child.stdin.unref()
+  if (child.pid === undefined) {
+    const ended = await child
+    throw new QusbError('INTERNAL', `cannot run ${site.sh}`, { cause: ended })
+  }
+  return { end: () => child.stdin.end() }
+}

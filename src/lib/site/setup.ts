@@ -1,0 +1,101 @@
+import { lstatSync, mkdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { QusbError } from '../errors.ts'
+import { inspectDirectory, inspectFile, makeDirectory, replaceFile } from './owned-path.ts'
+import type { Site } from './site.ts'
+
+/** Who the directories are to belong to. */
+export interface Owner {
+  uid: number
+  gid: number
+  /** Their names, for words and for tmpfiles.d. */
+  user: string
+  group: string
+}
+
+export type SetupAction = 'made' | 'changed' | 'unchanged'
+
+/** One thing that is to be there, and what that takes. */
+export interface SetupStep {
+  path: string
+  action: SetupAction
+  /** Mode and owner, `2770 root:qubes`. */
+  what: string
+  do(): void
+}
+
+const TMPFILE = 'qusb.conf'
+
+/**
+ * The group that may use qusb.
+ * @param groupFile in the format of group(5)
+ * @throws QusbError USAGE for what cannot be a group's name, NOT_FOUND when there is no such group
+ */
+export function findGroup(name: string, groupFile: string): number {
+  if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(name)) {
+    throw new QusbError('USAGE', `"${name}" cannot be the name of a group`)
+  }
+  const line = readFileSync(groupFile, 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+    .find(([group]) => group === name)
+  const gid = Number(line?.[2] || Number.NaN)
+  if (!Number.isSafeInteger(gid) || gid < 0) {
+    throw new QusbError('NOT_FOUND', `there is no group ${name} on this machine`, {
+      hint: 'A dom0 of Qubes OS has the group qubes. Name another one with --group.',
+    })
+  }
+  return gid
+}
+
+/** What tmpfiles.d(5) needs to make the runtime directory at every boot. */
+export function tmpfilesContent(runDir: string, owner: Owner): string {
+  return `# Made by "qusb setup dom0": locks and sockets of qusb, gone after a reboot.\nd ${runDir} 2770 ${owner.user} ${owner.group} -\n`
+}
+
+/**
+ * Looks at what is there and says what is to be done; does nothing. The set-group-id bit hands the group on to what is
+ * made inside. The configuration is readable by all and writable by those who may call qrexec-client; the rest is
+ * theirs alone.
+ * @throws QusbError REFUSED where something else is in the way: a link, a file, a directory that others may replace
+ */
+export function planSetup(site: Site, owner: Owner): SetupStep[] {
+  const wanted: [path: string, mode: number][] = [
+    [site.stateDir, 0o2770],
+    [site.configDir, 0o2775],
+    [join(site.configDir, 'rules.d'), 0o2775],
+    [site.runDir, 0o2770],
+  ]
+  const directories = wanted.map(
+    ([path, mode]): SetupStep => ({
+      path,
+      action: inspectDirectory(path, mode, owner),
+      what: `${mode.toString(8)} ${owner.user}:${owner.group}`,
+      do: () => makeDirectory(path, mode, owner),
+    }),
+  )
+  const file = join(site.tmpfilesDir, TMPFILE)
+  const content = tmpfilesContent(site.runDir, owner)
+  return [
+    ...directories,
+    {
+      path: file,
+      action: inspectFile(file, content, owner),
+      what: `makes ${site.runDir} at every boot`,
+      do: () => {
+        if (lstatSync(dirname(file), { throwIfNoEntry: false }) === undefined) {
+          mkdirSync(dirname(file), { mode: 0o755 })
+        }
+        replaceFile(file, content, owner)
+      },
+    },
+  ]
+}
+
+/**
+ * Does what the plan says; what is in place is left alone, so that twice is once.
+ * @throws QusbError REFUSED as planning does: between the two something may have changed
+ */
+export function carryOut(plan: readonly SetupStep[]): void {
+  for (const step of plan) if (step.action !== 'unchanged') step.do()
+}
