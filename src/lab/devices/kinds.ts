@@ -1,4 +1,4 @@
-import type { EmulatedDevice, UsbSpeed } from './emulated.ts'
+import type { UsbSpeed } from './emulated.ts'
 
 /** The kinds of device that the lab can plug, each with its line for `qusb lab plug --help`. */
 export const DEVICE_KINDS = {
@@ -28,6 +28,3 @@ export interface DeviceOptions {
   /** Degrees Celsius that a thermometer shows; default 21.5. */
   readonly temperature?: number
 }
-
-/** `createDevice(options)`. Throws a plain Error that names the option when it cannot be made. */
-export type CreateDevice = (options: DeviceOptions) => Promise<EmulatedDevice>

@@ -15,8 +15,8 @@ import {
   type Unlink,
 } from './wire.ts'
 
-/** What one peer may have waiting here, so that a hostile one cannot fill the memory. */
-const MAX_PENDING = 1024
+/** What one peer may have waiting here, so that a hostile one cannot fill the memory; Linux stays far below. */
+const MAX_PENDING = 4096
 const MAX_PENDING_BYTES = 16 * 1024 * 1024
 /** URB_SHORT_NOT_OK of the kernel: a short IN transfer is an error (scatter-gather lists stop there). */
 const SHORT_NOT_OK = 1

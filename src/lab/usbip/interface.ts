@@ -1,5 +1,4 @@
-import type { Duplex } from 'node:stream'
-import type { EmulatedDevice, SetupPacket, UsbSpeed } from '../devices/emulated.ts'
+import type { SetupPacket, UsbSpeed } from '../devices/emulated.ts'
 import type { DeviceFacts } from '../devices/facts.ts'
 
 /** What serveDevice may be told besides the device and the stream. */
@@ -26,9 +25,6 @@ export interface Export {
   stall(): void
   resume(): void
 }
-
-/** `serveDevice`: the backend's usbip-host. The handshake line has been exchanged before. */
-export type ServeDevice = (device: EmulatedDevice, stream: Duplex, options?: ServeOptions) => Export
 
 export interface ImportOptions {
   /** From the handshake line `DEVID SPEED`. */
@@ -65,22 +61,3 @@ export interface ImportedDevice {
   /** Closes the stream: pending transfers reject, `gone` settles with null. */
   close(): void
 }
-
-/** `importDevice`: the frontend's vhci_hcd. Rejects when the device cannot be enumerated; the stream is destroyed then. */
-export type ImportDevice = (stream: Duplex, options: ImportOptions) => Promise<ImportedDevice>
-
-/** `readBlocks(device, first, count)` of mass-storage.ts: 512-byte blocks of an imported stick. */
-export type ReadBlocks = (
-  device: ImportedDevice,
-  first: number,
-  count: number,
-  options?: TransferOptions,
-) => Promise<Buffer>
-export type WriteBlocks = (
-  device: ImportedDevice,
-  first: number,
-  data: Buffer,
-  options?: TransferOptions,
-) => Promise<void>
-/** `readTemperature(device)` of go-temp.ts: degrees Celsius of an imported Go!Temp. */
-export type ReadTemperature = (device: ImportedDevice, options?: TransferOptions) => Promise<number>
