@@ -3,7 +3,6 @@ import {
   constants,
   fchmodSync,
   fchownSync,
-  fstatSync,
   fsyncSync,
   lstatSync,
   mkdirSync,

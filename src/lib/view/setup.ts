@@ -1,13 +1,18 @@
 import type { SetupResult } from '../passthrough/results.ts'
 import { plain, type Terminal } from './terminal.ts'
 
-/** What the setup did, one thing a line. */
+/** What the setup did, one thing a line; with --dry-run what it would do. */
 export function renderSetup(result: SetupResult, terminal: Terminal): string {
   const width = Math.max(0, ...result.done.map((each) => each.path.length))
-  const lines = result.done.map(
-    (each) =>
-      `${each.action.padEnd(9)}  ${plain(each.path, terminal).padEnd(width)}  ${plain(each.what, terminal)}`,
-  )
-  if (!result.changed) lines.push('Everything was in place: nothing to do.')
+  const lines =
+    result.plan !== undefined
+      ? result.plan.map((each) => `would ${plain(`${each.step} ${each.what}`, terminal)}`)
+      : result.done.map(
+          (each) =>
+            `${each.action.padEnd(9)}  ${plain(each.path, terminal).padEnd(width)}  ${plain(each.what, terminal)}`,
+        )
+  if (result.plan === undefined ? !result.changed : result.plan.length === 0) {
+    lines.push('Everything is in place: nothing to do.')
+  }
   return lines.map((line) => `${line.trimEnd()}\n`).join('')
 }

@@ -185,7 +185,7 @@ describe('a setup', () => {
     )
     const again = [{ path: '/etc/qusb', action: 'unchanged' as const, what: '2775 root:qubes' }]
     expect(renderSetup({ schema: 1, changed: false, done: again }, screen)).toBe(
-      'unchanged  /etc/qusb  2775 root:qubes\nEverything was in place: nothing to do.\n',
+      'unchanged  /etc/qusb  2775 root:qubes\nEverything is in place: nothing to do.\n',
     )
   })
 })
