@@ -79,7 +79,7 @@ describe('a detach', () => {
     ]
     expect(detach({ attachments })).toBe(`\
 Detached sys-usb:2-1 (SanDisk Cruzer Blade, 0781:5567) from work.
-sys-usb:2-2 (SanDisk Cruzer Blade, 0781:5567) is not attached to work: nothing to do.
+sys-usb:2-2 (SanDisk Cruzer Blade, 0781:5567) is not attached: nothing to do.
 Could not detach sys-usb:2-3 (SanDisk Cruzer Blade, 0781:5567) from work: work did not let go in time [TIMEOUT]
   Try again.
   (I/O_[2J error)
