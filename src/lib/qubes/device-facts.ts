@@ -1,7 +1,7 @@
 import { hex4Schema, interfaceCodeSchema, SERIAL_LIMIT } from '../model/identity.ts'
 import { type Port, parsePort } from '../model/port.ts'
 import { cleanText } from '../model/text.ts'
-import type { DeviceRecord } from './transcript.ts'
+import type { Attributes, DeviceRecord } from './transcript.ts'
 import { readInterfaceCodes } from './usb-descriptors.ts'
 
 /** What sysfs says of a device, its own or an import: each value valid, each text clean. */
@@ -42,46 +42,44 @@ export function readDevice(
 ): DeviceFacts | undefined {
   const port = parsePort(record.port)
   if (port === undefined || !isDevicePath(record.path, port)) return undefined
-  const [
+  const attribute = (name: string): string | undefined => oneLine(record.attributes, name)
+  const interfaces = readInterfaces(record.interfaces)
+  const busnum = readNumber(attribute('busnum'), 3)
+  const devnum = readNumber(attribute('devnum'), 3)
+  const vendorId = attribute('idVendor')
+  const productId = attribute('idProduct')
+  if (
+    interfaces === undefined ||
+    busnum === null ||
+    devnum === null ||
+    !isHex4(vendorId) ||
+    !isHex4(productId)
+  ) {
+    return undefined
+  }
+  // sysfs names a device by its bus: other numbers are another device's.
+  if (!port.startsWith(`${busnum}-`) || devnum === 0) return undefined
+  const codes =
+    interfaces.codes.length > 0
+      ? interfaces.codes
+      : guessCodes(record, attribute('bConfigurationValue'), publishedInterfaces)
+  return {
+    port,
+    path: record.path,
     busnum,
     devnum,
     vendorId,
     productId,
-    deviceClass,
-    speed,
-    configuration,
-    usbipStatus,
-    driver,
-    ...more
-  ] = record.attributes
-  if (driver === undefined || more.length > 0) return undefined
-  const interfaces = readInterfaces(record.interfaces)
-  const bus = readNumber(busnum, 3)
-  const dev = readNumber(devnum, 3)
-  if (interfaces === undefined || bus === null || dev === null || !isHex4(vendorId) || !isHex4(productId)) {
-    return undefined
-  }
-  // sysfs names a device by its bus: other numbers are another device's.
-  if (!port.startsWith(`${bus}-`) || dev === 0) return undefined
-  const codes =
-    interfaces.codes.length > 0 ? interfaces.codes : guessCodes(record, configuration, publishedInterfaces)
-  return {
-    port,
-    path: record.path,
-    busnum: bus,
-    devnum: dev,
-    vendorId,
-    productId,
-    ...readSerial(record),
-    manufacturer: readText(record, 'm'),
-    product: readText(record, 'p'),
+    ...readSerial(record.attributes.get('serial') ?? []),
+    manufacturer: readText(record.attributes.get('manufacturer')),
+    product: readText(record.attributes.get('product')),
     interfaces: codes,
     interfaceDrivers: interfaces.drivers,
     configured: interfaces.codes.length > 0,
-    speed: readSpeed(speed),
-    driver: readWord(driver),
-    usbipStatus: readNumber(usbipStatus, 1),
-    hub: deviceClass === HUB_CLASS || codes.some((code) => code.startsWith(HUB_CLASS)),
+    speed: readSpeed(attribute('speed')),
+    driver: readWord(record.driver),
+    usbipStatus: readNumber(attribute('usbip_status'), 1),
+    hub: attribute('bDeviceClass') === HUB_CLASS || codes.some((code) => code.startsWith(HUB_CLASS)),
   }
 }
 
@@ -92,6 +90,12 @@ function isDevicePath(path: string, port: Port): boolean {
     !path.includes('/../') &&
     path.endsWith(`/${port}`)
   )
+}
+
+/** The text of a file of one line. */
+function oneLine(attributes: Attributes, name: string): string | undefined {
+  const lines = attributes.get(name)
+  return lines?.length === 1 ? lines[0] : undefined
 }
 
 function isHex4(text: string | undefined): text is string {
@@ -113,15 +117,21 @@ function readWord(text: string | undefined): string | null {
 }
 
 /** Interfaces in the order of their numbers: a shell's order has 1.10 before 1.2. */
-function readInterfaces(lines: readonly string[][]): { codes: string[]; drivers: string[] } | undefined {
+function readInterfaces(
+  records: DeviceRecord['interfaces'],
+): { codes: string[]; drivers: string[] } | undefined {
   const found: { at: number; code: string; driver: string | null }[] = []
-  for (const [name = '', cls, subclass, protocol, driver, ...more] of lines) {
-    const [configuration, number] = name.split('.', 2)
+  for (const { name, driver, attributes } of records) {
+    const [configuration, number, ...more] = name.split('.', 3)
     const at = readNumber(number, 3)
-    const code = `${cls}${subclass}${protocol}`
+    const code = ['bInterfaceClass', 'bInterfaceSubClass', 'bInterfaceProtocol']
+      .map((attribute) => oneLine(attributes, attribute))
+      .join('')
     const valid =
-      readNumber(configuration, 3) !== null && at !== null && interfaceCodeSchema.safeParse(code).success
-    if (!valid || driver === undefined || more.length > 0) return undefined
+      readNumber(configuration, 3) !== null &&
+      more.length === 0 &&
+      interfaceCodeSchema.safeParse(code).success
+    if (!valid || at === null) return undefined
     found.push({ at, code, driver: readWord(driver) })
   }
   if (found.length > 64 || new Set(found.map(({ at }) => at)).size !== found.length) return undefined
@@ -145,16 +155,14 @@ function guessCodes(
 }
 
 /** A serial that has to be cleaned is none: two devices could become one by it (DESIGN.md, "Cleaned text"). */
-function readSerial(record: DeviceRecord): { serial: string | null; serialUnsafe: boolean } {
-  const found = record.texts.filter(([tag]) => tag === 's' || tag === 's!')
-  const [tag, raw] = found[0] ?? ['s', '']
-  if (raw === '' && tag === 's' && found.length < 2) return { serial: null, serialUnsafe: false }
-  const unsafe = tag !== 's' || found.length > 1 || cleanText(raw, SERIAL_LIMIT).changed
+function readSerial(lines: readonly string[]): { serial: string | null; serialUnsafe: boolean } {
+  const [raw = ''] = lines
+  if (raw === '' && lines.length < 2) return { serial: null, serialUnsafe: false }
+  const unsafe = lines.length > 1 || cleanText(raw, SERIAL_LIMIT).changed
   return { serial: unsafe ? null : raw, serialUnsafe: unsafe }
 }
 
-function readText(record: DeviceRecord, tag: 'm' | 'p'): string | null {
-  const raw = record.texts.find(([found]) => found === tag || found === `${tag}!`)?.[1] ?? ''
-  const { text } = cleanText(raw, 200)
+function readText(lines: readonly string[] | undefined): string | null {
+  const { text } = cleanText(lines?.[0] ?? '', 200)
   return text === '' ? null : text
 }

@@ -12,9 +12,7 @@ import {
   vhciRowSchema,
 } from './survey-facts.ts'
 
-/** VDEV_ST_NULL, a free port (include/uapi/linux/usbip.h). */
-const FREE = 4
-/** VDEV_ST_USED. */
+/** VDEV_ST_USED (include/uapi/linux/usbip.h). */
 const USED = 6
 
 /**
@@ -124,48 +122,59 @@ export function readStateFiles(lines: readonly string[]): { stateFiles: StateFil
 }
 
 /**
- * The processes of imports. Only two forms count, since these are what may be killed: qrexec-client-vm that calls
- * `qubes.USB+PORT` in a backend, and usb-import with the state file of that backend and port as its argument
- * (qubes.USBAttach of qubes-app-linux-usb-proxy).
+ * The processes of imports, those of finished ones apart. Only two forms count, since these are what may be killed:
+ * qrexec-client-vm that calls `qubes.USB+PORT` in a backend, and usb-import with the state file of that backend and
+ * port as its argument (qubes.USBAttach of qubes-app-linux-usb-proxy).
  * @param lines `PID WORD<tab>WORD…`
  */
-export function readPendingImports(
+export function readImportProcesses(
   lines: readonly string[],
   stateFiles: readonly StateFile[],
-  rows: readonly VhciRow[],
-): { pendingImports: PendingImport[]; rejected: number } {
-  const used = new Set(rows.filter((row) => row.status !== FREE).map((row) => row.port))
-  const vhciPorts = new Map(stateFiles.map((file) => [`${file.backend}:${file.port}`, file.vhciPort]))
-  const found = new Map<string, { backend: QubeName; port: Port; pids: number[] }>()
+  imports: readonly ImportedDevice[],
+): {
+  pendingImports: PendingImport[]
+  keptImports: (PendingImport & { vhciPort: string })[]
+  rejected: number
+} {
+  const found = new Map<string, PendingImport>()
   let rejected = 0
   for (const line of lines) {
     const blank = line.indexOf(' ')
-    const pid = /^[0-9]{1,7}$/.test(line.slice(0, Math.max(0, blank))) ? Number(line.slice(0, blank)) : 0
-    const words = line.slice(blank + 1).split('\t', 32)
-    const target = readTarget(words)
+    const target = readTarget(line.slice(blank + 1).split('\t', 32))
     if (target === 'other') continue
-    if (pid < 2 || target === undefined) {
+    const pid = line.slice(0, Math.max(0, blank))
+    const parsed = pendingImportSchema.safeParse({
+      ...target,
+      pids: [/^[0-9]{1,7}$/.test(pid) ? Number(pid) : 0],
+    }).data
+    if (parsed === undefined) {
       rejected++
       continue
     }
-    const key = `${target.backend}:${target.port}`
+    const key = `${parsed.backend}:${parsed.port}`
     const known = found.get(key)
-    if (known === undefined) found.set(key, { ...target, pids: [pid] })
-    else if (known.pids.length < 64 && !known.pids.includes(pid)) known.pids.push(pid)
+    if (known === undefined) found.set(key, parsed)
+    else if (known.pids.length < 64) known.pids = [...new Set([...known.pids, ...parsed.pids])]
   }
+  const finished = new Set(imports.filter((device) => device.enumerated).map((device) => device.vhciPort))
+  const files = new Map(stateFiles.map((file) => [`${file.backend}:${file.port}`, file]))
+  const claimed = countClaims(stateFiles)
   const pendingImports: PendingImport[] = []
-  for (const [key, { backend, port, pids }] of found) {
-    const vhciPort = vhciPorts.get(key)
-    const parsed = pendingImportSchema.safeParse({
-      backend,
-      port,
-      vhciPort: vhciPort !== undefined && used.has(vhciPort) ? vhciPort : null,
-      pids: pids.sort((a, b) => a - b),
-    }).data
-    if (parsed === undefined) rejected++
-    else pendingImports.push(parsed)
+  const keptImports: (PendingImport & { vhciPort: string })[] = []
+  for (const [key, pending] of found) {
+    const file = files.get(key)
+    // A port that two state files name: one of them is stale, and nobody could say which.
+    const kept = file !== undefined && claimed.get(file.vhciPort) === 1 && finished.has(file.vhciPort)
+    if (kept) keptImports.push({ ...pending, vhciPort: file.vhciPort })
+    else pendingImports.push(pending)
   }
-  return { pendingImports, rejected }
+  return { pendingImports, keptImports, rejected }
+}
+
+function countClaims(stateFiles: readonly StateFile[]): Map<string, number> {
+  const claims = new Map<string, number>()
+  for (const { vhciPort } of stateFiles) claims.set(vhciPort, (claims.get(vhciPort) ?? 0) + 1)
+  return claims
 }
 
 /** Which import a command line is of; `other` for a program that only has the words in its arguments. */

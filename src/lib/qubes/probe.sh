@@ -3,16 +3,10 @@
 # because the shell runs a script as it reads it. Format: see transcript.ts.
 unalias -a 2>/dev/null
 
-# first FILE: its first line into v, without a process. more: 1 when there is a second one.
+# first FILE: its first line into v, without a process.
 qusb_first() {
-  v= more=0
-  [ -r "$1" ] || return 1
-  {
-    IFS= read -r v
-    IFS= read -r rest && more=1
-    [ -z "$rest" ] || more=1
-  } <"$1"
-  return 0
+  v=
+  [ -r "$1" ] && IFS= read -r v <"$1"
 }
 
 # word FILE: its first line into v, `-` for none or for what is no word.
@@ -28,60 +22,54 @@ qusb_name() {
   cd -P "$1" 2>/dev/null && v=${PWD##*/}
 }
 
-# text TAG FILE: adds a line with the file's text to o; the tag gets a `!` when the text has more lines than one.
-qusb_text() {
-  qusb_first "$2" || return 0
-  [ "$more" = 0 ] || set -- "$1!"
-  o="$o$1 $v$nl"
-}
-
-qusb_device() {
-  qusb_at=$PWD
-  path=${PWD#"$base"}
-  o="D ${PWD##*/} $path$nl"a
-  for attribute in busnum devnum idVendor idProduct bDeviceClass speed bConfigurationValue usbip_status; do
-    qusb_word "$qusb_at/$attribute"
-    o="$o $v"
-  done
-  qusb_name "$qusb_at/driver"
-  o="$o $v$nl"
-  qusb_text s "$qusb_at/serial"
-  qusb_text m "$qusb_at/manufacturer"
-  qusb_text p "$qusb_at/product"
-  count=0
-  for interface in "$qusb_at"/*:*.*; do
-    [ -d "$interface" ] || continue
-    count=$((count + 1))
-    [ "$count" -le 64 ] || break
-    o="${o}i ${interface##*:}"
-    for attribute in bInterfaceClass bInterfaceSubClass bInterfaceProtocol; do
-      qusb_word "$interface/$attribute"
-      o="$o $v"
-    done
-    qusb_name "$interface/driver"
-    o="$o $v$nl"
-  done
-  printf %s "$o"
-  size=$((size + ${#o}))
-  # Without interfaces (not authorized, or given to usbip-host) only the descriptors tell what it is.
-  if [ "$count" = 0 ] && [ -r "$qusb_at/descriptors" ]; then
-    od -An -v -tx1 -N 4096 "$qusb_at/descriptors"
-    size=$((size + 2048))
-  fi
-}
-
+# Where each device and its driver are. The files to read are collected: one process reads them all, since a shell
+# needs many system calls for each. What makes a device valid is read last, so that one cut off is none.
 qusb_devices() {
-  devices=0
+  devices=0 interfaces=0 files=
   for link in "$root"/sys/bus/usb/devices/[0-9]*-*; do
-    case ${link##*/} in *:*) continue ;; esac
+    name=${link##*/}
+    case $name in *[!0-9.-]*) continue ;; esac
     cd -P "$link" 2>/dev/null || continue
     devices=$((devices + 1))
-    if [ "$devices" -gt 512 ] || [ "$size" -gt 150000 ]; then
+    if [ "$devices" -gt 512 ] || [ "$interfaces" -gt 2048 ]; then
       echo T
-      return
+      break
     fi
-    qusb_device
+    at=$PWD
+    qusb_name "$at/driver"
+    o="D $name $v ${at#"$base"}$nl"
+    count=0
+    for interface in "$at/$name":*; do
+      [ -d "$interface" ] || break
+      count=$((count + 1))
+      # The parser takes 64, and must see that there are more.
+      [ "$count" -le 65 ] || break
+      qusb_name "$interface/driver"
+      o="${o}i ${interface##*:} $v$nl"
+      i=$name/${interface##*/}
+      files="$files $i/bInterfaceClass $i/bInterfaceSubClass $i/bInterfaceProtocol"
+    done
+    interfaces=$((interfaces + count))
+    printf %s "$o"
+    # Without interfaces (not authorized, or given to usbip-host) only the descriptors tell what it is.
+    if [ "$count" = 0 ] && [ -r "$at/descriptors" ]; then
+      od -An -v -tx1 -N 4096 "$at/descriptors"
+    fi
+    files="$files $name/serial $name/manufacturer $name/product $name/speed $name/usbip_status"
+    files="$files $name/bDeviceClass $name/bConfigurationValue"
+    files="$files $name/idVendor $name/idProduct $name/busnum $name/devnum"
   done
+  cd "$root/sys/bus/usb/devices" || return
+  printf '%s attributes\n' "$1"
+  # Each line comes with the name of its file, so that no text of a device can pass for another's.
+  set -f
+  # Few devices stay below the limit on bytes by the kernel's own limit on their texts: no need for another process.
+  if [ "$devices" -gt 100 ] || [ "$interfaces" -gt 400 ]; then
+    grep -aHs '' $files | head -c 160000
+  elif [ "$devices" -gt 0 ]; then
+    grep -aHs '' $files
+  fi
+  set +f
 }
 
 # What uses the block devices and event devices below /usb…
@@ -95,7 +83,8 @@ qusb_usage() {
     case ${link##*/} in
       event*) o="E ${link##*/} ${PWD#"$base"}$nl" ;;
       *)
-        qusb_word dev
+        v=
+        IFS= read -r v <dev
         o="B ${link##*/} $v ${PWD#"$base"}$nl"
         for holder in holders/*; do
           [ -e "$holder" ] && o="${o}h ${holder##*/}$nl"
@@ -147,15 +136,13 @@ qusb_imports() {
     qusb_word "$file"
     [ -r "$file" ] && printf 'S %s %s\n' "$v" "${file##*/}"
   done
-  for file in "$root"/proc/[0-9]*/cmdline; do
-    v=
-    # The shells leave out the NULs between the words; good enough to choose whom to look at again.
-    IFS= read -r v <"$file"
-    case $v in *usb-import* | *qubes.USB+*) ;; *) continue ;; esac
-    [ ${#v} -le 1024 ] || continue
-    link=${file%/cmdline}
-    printf 'P %s ' "${link##*/}"
-    tr '\000\n' '\t_' <"$file"
+  cd "$root/proc" || return
+  lines=0
+  for file in $(grep -als -e usb-import -e 'qubes[.]USB+' [0-9]*/cmdline); do
+    lines=$((lines + 1))
+    [ "$lines" -le 256 ] || { echo T; break; }
+    printf 'P %s ' "${file%/cmdline}"
+    head -c 1024 "$file" | tr '\000\n' '\t_'
     echo
   done
 }
@@ -181,17 +168,17 @@ qusb_probe() {
 '
   nl='
 '
-  size=0
   root=${QUSB_ROOT:-}
   # Where a link leads is told with symbolic links resolved, so the root must be, too.
   base=
   [ -z "$root" ] || { cd -P "$root" && root=$PWD base=$PWD; }
   printf '\n%s begin 1\n' "$1"
-  printf 'N %s\n' "$(qubesdb-read /name)"
+  qubesdb-read /name
   printf '%s qubesdb\n' "$1"
   qubesdb-multiread /qubes-usb-devices/
+  printf '\n%s devices\n' "$1"
+  qusb_devices "$1"
   printf '\n%s facts\n' "$1"
-  qusb_devices
   qusb_usage
   qusb_imports
   qusb_services

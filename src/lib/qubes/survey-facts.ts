@@ -57,14 +57,12 @@ export const stateFileSchema = z.object({
 export type StateFile = z.infer<typeof stateFileSchema>
 
 /**
- * Processes of an import in this qube: an attach under way, one that an ended client left behind, or the keeper of a
- * finished one (usb-import lives until its device is gone). `vhciPort` tells the last from the others.
+ * An attach that has not finished: its processes. It is under way, or an ended client left it behind.
+ * usb-import lives on until its device is gone, so a finished one has processes too: those are in `keptImports`.
  */
 export const pendingImportSchema = z.object({
   backend: qubeNameSchema,
   port: portSchema,
-  /** The port that this import's state file names, if that port is in use; null: nothing is attached yet. */
-  vhciPort: vhciPortSchema.nullable(),
   pids: z.array(z.int().min(2).max(4_194_304)).min(1).max(64),
 })
 export type PendingImport = z.infer<typeof pendingImportSchema>
@@ -83,6 +81,11 @@ export const qubeSurveySchema = z.object({
   vhci: z.array(vhciRowSchema).nullable(),
   stateFiles: z.array(stateFileSchema),
   pendingImports: z.array(pendingImportSchema),
+  /**
+   * Processes that keep a finished import: their state file is the only one that names its port of the virtual host
+   * controller, and an enumerated device sits there.
+   */
+  keptImports: z.array(pendingImportSchema.extend({ vhciPort: vhciPortSchema })),
   /** `usbip_status` of each device that is on usbip-host: 1 available, 2 used, 3 error. */
   exports: z.array(z.object({ port: portSchema, status: z.int().min(0).max(9) })),
   /** The serial that the backend publishes, where it is another than the device's own (udev changes some). */

@@ -4,7 +4,7 @@ import { DOM0, parseQubeName, type QubeName } from '../model/names.ts'
 import { comparePorts, type Port } from '../model/port.ts'
 import { cleanText } from '../model/text.ts'
 import { type DeviceFacts, readDevice } from './device-facts.ts'
-import { readImports, readPendingImports, readStateFiles, readVhci } from './imports.ts'
+import { readImportProcesses, readImports, readStateFiles, readVhci } from './imports.ts'
 import { type Published, readPublished } from './published.ts'
 import type { QubeSurvey } from './survey-facts.ts'
 import { type DeviceRecord, readTranscript } from './transcript.ts'
@@ -40,7 +40,7 @@ export function parseSurvey(
   const rows = transcript.facts.has('R') ? readVhci(fact('R')) : null
   const imports = readImports(imported, rows?.rows ?? [])
   const stateFiles = readStateFiles(fact('S'))
-  const pending = readPendingImports(fact('P'), stateFiles.stateFiles, rows?.rows ?? [])
+  const processes = readImportProcesses(fact('P'), stateFiles.stateFiles, imports.imports)
   const services = new Set(fact('X'))
   const rejected = [
     badKeys,
@@ -48,7 +48,7 @@ export function parseSurvey(
     use.rejected,
     own.length - devices.length,
     rows?.rejected ?? 0,
-  ].concat([imports.rejected, stateFiles.rejected, pending.rejected, transcript.rejected])
+  ].concat([imports.rejected, stateFiles.rejected, processes.rejected, transcript.rejected])
   return {
     survey: {
       qube,
@@ -58,7 +58,8 @@ export function parseSurvey(
       imports: imports.imports.sort((a, b) => comparePorts(a.local, b.local)),
       vhci: rows?.rows ?? null,
       stateFiles: stateFiles.stateFiles,
-      pendingImports: pending.pendingImports,
+      pendingImports: processes.pendingImports,
+      keptImports: processes.keptImports,
       exports: own.flatMap(({ port, usbipStatus }) =>
         usbipStatus === null ? [] : [{ port, status: usbipStatus }],
       ),

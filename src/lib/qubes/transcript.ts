@@ -2,15 +2,16 @@
  * What the probe prints, taken apart into lines of fields; nothing in it is believed yet.
  *
  *     MARKER begin 1
- *     N NAME                     the qube's own name
+ *     NAME                       the qube's own name, as its QubesDB has it
  *     MARKER qubesdb
  *     2-1_4/desc = …             lines of qubesdb-multiread, with or without /qubes-usb-devices/ before the key
- *     MARKER facts
- *     D PORT PATH                a USB device; the lines in small letters that follow are of it
- *     a BUSNUM DEVNUM VENDOR PRODUCT CLASS SPEED CONFIGURATION USBIP_STATUS DRIVER      `-` for none
- *     s|m|p TEXT                 serial, manufacturer, product; `s!` when there was more than one line
- *     i CONFIG.NUMBER CLASS SUBCLASS PROTOCOL DRIVER
+ *     MARKER devices
+ *     D PORT DRIVER PATH         a USB device and where it is in sysfs; `-` for no driver
+ *     i CONFIG.NUMBER DRIVER     an interface of it
  *      12 01 …                   bytes of its descriptors, when it shows no interfaces
+ *     MARKER attributes
+ *     PORT/[PORT:CONFIG.NUMBER/]ATTRIBUTE:TEXT      a line of a file of that device or interface
+ *     MARKER facts
  *     B NAME MAJOR:MINOR PATH    a block device below a USB bus; `h NAME` a holder of it
  *     E eventN PATH              an input device below a USB bus
  *     L loopN FILE, M DEVICE DIRECTORY, W DEVICE, V vbd-DOMID-ID MAJOR:MINOR (hex), I UNIT
@@ -32,13 +33,15 @@ export interface Transcript {
   rejected: number
 }
 
+/** Lines of each file: more than one line is more than an honest file of numbers has, and may be a trick in a text. */
+export type Attributes = Map<string, string[]>
+
 export interface DeviceRecord {
   port: string
+  driver: string
   path: string
-  attributes: string[]
-  /** The texts by tag (`s`, `s!`, `m`, …), as often as they came. */
-  texts: [tag: string, text: string][]
-  interfaces: string[][]
+  attributes: Attributes
+  interfaces: { name: string; driver: string; attributes: Attributes }[]
   /** Lines of hex bytes. */
   descriptors: string[]
 }
@@ -51,6 +54,9 @@ export const DEVICE_LIMIT = 1024
 const DESCRIPTOR_LINES_LIMIT = 256
 const INTERFACE_LIMIT = 64
 
+/** The probe lets no more of the attributes through: so long a section is one that was cut off. */
+const ATTRIBUTE_BYTES = 160_000
+
 const FACT_TAGS = new Set(['E', 'L', 'M', 'W', 'V', 'I', 'R', 'S', 'P', 'X'])
 
 /**
@@ -61,10 +67,11 @@ const FACT_TAGS = new Set(['E', 'L', 'M', 'W', 'V', 'I', 'R', 'S', 'P', 'X'])
 export function readTranscript(output: Buffer, marker: string): Transcript | undefined {
   const begin = sectionAfter(output, marker, 'begin 1', 0)
   const qubesDb = sectionAfter(output, marker, 'qubesdb', begin?.end)
-  const facts = sectionAfter(output, marker, 'facts', qubesDb?.end)
+  const devices = sectionAfter(output, marker, 'devices', qubesDb?.end)
+  const attributes = sectionAfter(output, marker, 'attributes', devices?.end)
+  const facts = sectionAfter(output, marker, 'facts', attributes?.end)
   const end = sectionAfter(output, marker, 'end', facts?.end)
-  if (begin === undefined || qubesDb === undefined || facts === undefined || end === undefined)
-    return undefined
+  if (!begin || !qubesDb || !devices || !attributes || !facts || !end) return undefined
 
   const transcript: Transcript = {
     name: '',
@@ -81,11 +88,15 @@ export function readTranscript(output: Buffer, marker: string): Transcript | und
     transcript.rejected += all.length - kept.length
     return kept.filter((line) => line !== '')
   }
-  transcript.name = lines(begin.end, qubesDb.start)
-    .filter((line) => line.startsWith('N '))
-    .map((line) => line.slice(2))
-    .join('\n')
-  transcript.qubesDb = lines(qubesDb.end, facts.start)
+  transcript.name = lines(begin.end, qubesDb.start).join('\n')
+  transcript.qubesDb = lines(qubesDb.end, devices.start)
+  readDevices(lines(devices.end, attributes.start), transcript)
+  const attributeLines = lines(attributes.end, facts.start)
+  if (facts.start - attributes.end >= ATTRIBUTE_BYTES) {
+    transcript.truncated = true
+    attributeLines.pop()
+  }
+  readAttributes(attributeLines, transcript)
   readFacts(lines(facts.end, end.start), transcript)
   return transcript
 }
@@ -104,85 +115,77 @@ function sectionAfter(
   return start < 0 ? undefined : { start, end: start + line.length }
 }
 
-function readFacts(lines: string[], transcript: Transcript): void {
+function readDevices(lines: readonly string[], transcript: Transcript): void {
   let device: DeviceRecord | undefined
-  let block: Transcript['blocks'][number] | undefined
-  const reject = (): void => {
-    transcript.rejected++
-  }
   for (const line of lines) {
-    if (line.startsWith(' ')) {
-      if (device === undefined || device.descriptors.length >= DESCRIPTOR_LINES_LIMIT) reject()
-      else device.descriptors.push(line)
-      continue
-    }
-    const blank = line.indexOf(' ')
-    const tag = blank < 0 ? line : line.slice(0, blank)
-    const rest = blank < 0 ? '' : line.slice(blank + 1)
-    switch (tag) {
-      case 'D': {
-        block = undefined
-        device = openDevice(rest)
-        if (transcript.devices.length < DEVICE_LIMIT) transcript.devices.push(device)
-        else {
-          transcript.truncated = true
-          reject()
-        }
-        break
+    const [tag, first = '', second = '', third] = line.startsWith(' ') ? [' '] : line.split(' ', 4)
+    if (tag === 'D' && third !== undefined && transcript.devices.length < DEVICE_LIMIT) {
+      device = {
+        port: first,
+        driver: second,
+        path: third,
+        attributes: new Map(),
+        interfaces: [],
+        descriptors: [],
       }
-      case 'a':
-        if (device === undefined || device.attributes.length > 0) reject()
-        else device.attributes = rest.split(' ')
-        break
-      case 's':
-      case 's!':
-      case 'm':
-      case 'm!':
-      case 'p':
-      case 'p!':
-        if (device === undefined || device.texts.length >= 8) reject()
-        else device.texts.push([tag, rest])
-        break
-      case 'i':
-        // One more than is allowed is kept, so that the device is known to have too many.
-        if (device === undefined || device.interfaces.length > INTERFACE_LIMIT) reject()
-        else device.interfaces.push(rest.split(' '))
-        break
-      case 'B':
-        device = undefined
-        block = { fields: rest.split(' '), holders: [] }
-        transcript.blocks.push(block)
-        break
-      case 'h':
-        if (block === undefined || block.holders.length >= 64) reject()
-        else block.holders.push(rest)
-        break
-      case 'T':
-        transcript.truncated = true
-        break
-      default: {
-        device = undefined
-        block = undefined
-        if (!FACT_TAGS.has(tag)) {
-          reject()
-          break
-        }
-        const known = transcript.facts.get(tag)
-        if (known === undefined) transcript.facts.set(tag, [rest])
-        else known.push(rest)
-      }
+      transcript.devices.push(device)
+    } else if (tag === ' ' && device !== undefined && device.descriptors.length < DESCRIPTOR_LINES_LIMIT) {
+      device.descriptors.push(line)
+    } else if (tag === 'i' && device !== undefined && device.interfaces.length <= INTERFACE_LIMIT) {
+      // One more than is allowed is kept, so that the device is known to have too many.
+      device.interfaces.push({ name: first, driver: second, attributes: new Map() })
+    } else if (tag === 'T') {
+      transcript.truncated = true
+    } else {
+      // What follows must not become part of the device before.
+      if (tag === 'D') device = undefined
+      transcript.truncated ||= transcript.devices.length >= DEVICE_LIMIT
+      transcript.rejected++
     }
   }
 }
 
-function openDevice(rest: string): DeviceRecord {
-  const blank = rest.indexOf(' ')
-  return {
-    port: blank < 0 ? rest : rest.slice(0, blank),
-    path: blank < 0 ? '' : rest.slice(blank + 1),
-    attributes: [],
-    texts: [],
-    interfaces: [],
-    descriptors: [],
+/** Gives each line to the device or interface that it names. */
+function readAttributes(lines: readonly string[], transcript: Transcript): void {
+  const owners = new Map<string, Attributes>()
+  for (const { port, attributes, interfaces } of transcript.devices) {
+    // Two of one port are dropped later, as a whole.
+    owners.set(port, attributes)
+    for (const { name, attributes: own } of interfaces) owners.set(`${port}/${port}:${name}`, own)
+  }
+  for (const line of lines) {
+    const [, owner = '', attribute = '', text = ''] =
+      /^([0-9./:-]{1,100})\/([A-Za-z_]{1,32}):(.*)$/s.exec(line) ?? []
+    const attributes = owners.get(owner)
+    if (attributes === undefined) {
+      transcript.rejected++
+      continue
+    }
+    const known = attributes.get(attribute)
+    if (known === undefined) attributes.set(attribute, [text])
+    // Three lines tell no more than two.
+    else if (known.length < 2) known.push(text)
+  }
+}
+
+function readFacts(lines: readonly string[], transcript: Transcript): void {
+  let block: Transcript['blocks'][number] | undefined
+  for (const line of lines) {
+    const blank = line.indexOf(' ')
+    const tag = blank < 0 ? line : line.slice(0, blank)
+    const rest = blank < 0 ? '' : line.slice(blank + 1)
+    if (tag === 'h' && block !== undefined && block.holders.length < 64) {
+      block.holders.push(rest)
+    } else if (tag === 'B') {
+      block = { fields: rest.split(' ', 4), holders: [] }
+      transcript.blocks.push(block)
+    } else if (tag === 'T') {
+      transcript.truncated = true
+    } else if (FACT_TAGS.has(tag)) {
+      block = undefined
+      const known = transcript.facts.get(tag)
+      if (known === undefined) transcript.facts.set(tag, [rest])
+      else known.push(rest)
+    } else transcript.rejected++
   }
 }

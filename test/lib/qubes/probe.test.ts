@@ -10,8 +10,11 @@ const QUBE = 'sys-usb' as QubeName
 const MARKER = `qusb-${'0a'.repeat(16)}`
 
 /** The shells that a qube may have, as far as this machine has them. */
-const SHELLS = [['dash'], ['bash'], ['bash', '--posix'], ['busybox', 'ash']].filter(
-  ([file = '', ...args]) => spawnSync(file, [...args, '-c', 'true']).status === 0,
+const SHELLS = [['dash'], ['bash'], ['bash', '--posix'], ['busybox', 'ash']].flatMap(
+  ([name = '', ...args]) => {
+    const found = spawnSync('sh', ['-c', 'command -v "$0"', name], { encoding: 'utf8' }).stdout.trim()
+    return found === '' ? [] : [[found, ...args]]
+  },
 )
 
 let tree: QubeTree
