@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Fault } from './faults.ts'
 import type { DeviceDefinition, LabFile, QubeDefinition } from './file/schema.ts'
 import type { Decision } from './policy/evaluate.ts'
+import type { Question } from './qrexec/rpc.ts'
 
 /**
  * A running domain as dom0 sees it. An HVM with a stub domain is two of them: `work` and `work-dm`.
@@ -41,8 +42,12 @@ export interface EngineHost {
   log(line: string): void
   /** What policy says now of a call between qubes. */
   evaluate(source: string, target: string, service: string): Decision
+  /** Tells clients that the process `pid` answers at the door from now on; `answerCalls` does it by itself. */
+  setDoorkeeper(domain: Domain, pid: number): void
   /** The domain that runs under this name, or null. */
   domain(name: string): Domain | null
+  /** Starts a halted qube, as an autostarting call does; null when it cannot be. */
+  autostart(name: string): Promise<Domain | null>
   /**
    * Answers calls at the domain's door (`run/qubes/qrexec.DOMID`) in this process, instead of an agent process
    * of the engine's own: `answer` gets each call and resolves with its exit code. Close it when the domain ends;
@@ -63,6 +68,8 @@ export interface PluggedDevice {
   /** `usb`, `usbip-host`; null when it cannot be known. */
   readonly driver: string | null
   readonly attachedTo: string | null
+  /** The file behind a stick, for tests that compare content. */
+  readonly image?: string | null
 }
 
 /** A process that `qusb lab exec` runs with the terminal's own streams. */
@@ -104,6 +111,8 @@ export interface Engine {
   devices(): Promise<readonly PluggedDevice[]>
   /** Faults that the lab does not do by the methods above; throws NotInThisEngine. */
   fault(fault: Fault): Promise<void>
+  /** A line that a script of this engine's qubes wrote to the lab's question FIFO. */
+  question?(question: Question): void
   exec(qube: string, argv: readonly string[]): Promise<ExecPlan>
   /** Ends all processes it made and frees what it holds. Twice is once. */
   close(): Promise<void>

@@ -15,7 +15,8 @@ ask() {
 # store ATTRIBUTE VALUE: writes a sysfs attribute, given by its path below the qube's root.
 store() {
   ask store "$$" "${QUSB_LINK:--}" "${1#"$QUSB_ROOT"}" "$2" && return
-  echo "${0##*/}: echo: write error: $answer" >&2
+  # The words of dash, whatever the error was.
+  echo "$0: 1: echo: echo: I/O error" >&2
   return 1
 }
 

@@ -26,7 +26,6 @@ if [ "$verdict" != ok ]; then
 fi
 export QUSB_LINK="$link"
 echo "$call $user service $source $link $what" 1<>"$QUSB_LAB/$door"
-echo "- $QUSB_DOMID called $link" 1<>"$QUSB_LAB/rpc"
 read -r word <&4
 in='' out=''
 if [ $# -gt 0 ]; then

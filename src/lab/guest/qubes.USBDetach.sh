@@ -1,7 +1,7 @@
 #!/bin/sh
 # qubes.USBDetach: `BACKEND BUSID` in a frontend, `BUSID` alone in a backend.
 . "$QUSB_ROOT/usr/lib/qubes/lab-kernel.sh"
-[ "$QUSB_USER" = root ] || exit 1
+[ "${QUSB_USER:-root}" = root ] || exit 1
 read -r first second || exit 1
 
 absent() {

@@ -11,7 +11,7 @@ fail() {
   exit 1
 }
 
-[ "$QUSB_USER" = root ] || fail 'not root'
+[ "${QUSB_USER:-root}" = root ] || fail 'not root'
 port=$1
 case $port in
   *:*) fail 'You cannot export a specific device interface!' ;;

@@ -1,0 +1,23 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Layout } from './layout.ts'
+
+/** The lab's site file: everything that is in another place than in a dom0. */
+export function writeSiteFile(layout: Layout): void {
+  const site = {
+    qrexecClient: layout.qrexecClient,
+    qubesRunDir: layout.qubesRunDir,
+    policyDir: layout.policyDirs[0],
+    policyReadDirs: layout.policyDirs,
+    oldPolicyDir: join(layout.dom0, 'etc/qubes-rpc/policy'),
+    policyExec: layout.policyExec,
+    stateDir: join(layout.dom0, 'var/lib/qusb'),
+    configDir: join(layout.dom0, 'etc/qusb'),
+    runDir: join(layout.dom0, 'run/qusb'),
+    qubesdSocket: join(layout.qubesRunDir, 'qubesd.sock'),
+    usbIds: join(layout.dom0, 'usr/share/hwdata/usb.ids'),
+    tmpfilesDir: join(layout.dom0, 'etc/tmpfiles.d'),
+    bootIdFile: layout.bootId,
+  }
+  writeFileSync(layout.site, `${JSON.stringify(site, null, 2)}\n`, { mode: 0o600 })
+}
