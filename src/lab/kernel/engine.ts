@@ -7,6 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Call, CreateEngine, Domain, Engine, EngineHost, ExecPlan, PluggedDevice } from '../engine.ts'
 import { NotInThisEngine } from '../engine.ts'
 import type { DeviceDefinition } from '../file/schema.ts'
+import type { Decision } from '../policy/evaluate.ts'
 import { createGuestFaults, type GuestFaults } from './faults.ts'
 import { createPortFiller } from './fill-ports.ts'
 import execScript from './guest/exec.sh'
@@ -15,7 +16,8 @@ import { askGuest, callGuest } from './guest-call.ts'
 import { type Hub, type OutgoingCall, openHub, portOf } from './hub.ts'
 import { buildBase, buildImage } from './image.ts'
 import { createLinks } from './links.ts'
-import { getParts, type Parts, PartsMissing } from './packages.ts'
+import { getParts, type Parts } from './parts.ts'
+import { PartsMissing } from './parts-missing.ts'
 import { servicesOf } from './services.ts'
 import { ensureImage } from './stick-image.ts'
 import { listDevices, putToUse, waitForDevice } from './survey.ts'
@@ -121,6 +123,10 @@ export const createKernelEngine: CreateEngine = (host) => {
     // How long to wait for an agent that says nothing is the caller's affair.
     const { data, stderr, exit } = await callGuest(agent, request, 0)
     call.stdin.pipe(data)
+    // A caller that dies ends nothing but its input; what the service still says goes nowhere.
+    call.stdin.once('close', () => data.end())
+    call.stdout.once('close', () => data.resume())
+    call.stderr.once('close', () => stderr.resume())
     data.pipe(call.stdout)
     stderr.pipe(call.stderr)
     const closed = new Promise<void>((resolve) => data.once('close', () => resolve()))
@@ -137,7 +143,7 @@ export const createKernelEngine: CreateEngine = (host) => {
     const { target, service, socket } = call
     if (await filler.answer(from.name, call)) return 0
     const decision = host.evaluate(from.name, target, service)
-    const to = decision.action === 'allow' ? running.get(decision.target) : undefined
+    const to = decision.action === 'allow' ? await reach(decision) : undefined
     host.log(`${from.name} -> ${target} ${service}: ${decision.action}${to ? '' : ', no connection'}`)
     if (!to) {
       call.refuse()
@@ -160,6 +166,12 @@ export const createKernelEngine: CreateEngine = (host) => {
       socket.destroy()
       return 125
     }
+  }
+
+  /** The target of an allowed call, started if policy wants that. */
+  const reach = async ({ target, autostart }: Decision): Promise<Running | undefined> => {
+    if (!running.has(target) && autostart) await host.autostart(target)
+    return running.get(target)
   }
 
   /** Pulls out the device whose handshake line (`BUSNUM<<16|DEVNUM SPEED`) is going by. */
@@ -211,12 +223,23 @@ export const createKernelEngine: CreateEngine = (host) => {
 
   const devicesOf = async (guest: Running): Promise<PluggedDevice[]> => {
     const seen = new Map((await listDevices(guest)).map((device) => [device.port, device]))
-    return [...guest.devices.values()].flatMap(({ port, kind, hidden }) => {
+    return [...guest.devices.values()].flatMap(({ port, kind, hidden, image = null }) => {
       const device = seen.get(port)
       if (!device) return []
       const { vendorId, productId, serial, driver, attachedTo } = device
       return [
-        { backend: guest.domain.name, port, kind, vendorId, productId, serial, hidden, driver, attachedTo },
+        {
+          backend: guest.domain.name,
+          port,
+          kind,
+          vendorId,
+          productId,
+          serial,
+          hidden,
+          driver,
+          attachedTo,
+          image,
+        },
       ]
     })
   }

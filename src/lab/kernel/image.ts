@@ -8,7 +8,7 @@ import clientVmNearEnd from './guest/client-vm-near-end.sh'
 import fill from './guest/fill.sh'
 import init from './guest/init.sh'
 import clientVm from './guest/qrexec-client-vm.sh'
-import type { Parts } from './packages.ts'
+import type { Parts } from './parts.ts'
 import { GUEST_NETWORK } from './vm.ts'
 
 const run = promisify(execFile)

@@ -21,8 +21,11 @@ export const MODULE_FOLDERS = [
   'kernel/net/core/',
 ]
 
-/** What the guests drive: their network, a USB controller, the lab's devices, a file system, USB/IP. */
-const WANTED = [
+/**
+ * What the guests drive: their network, a USB controller, the lab's devices (ldusb: the thermometer), a file
+ * system, USB/IP.
+ */
+export const WANTED = [
   'virtio_pci',
   'virtio_net',
   'xhci_pci',
@@ -31,6 +34,7 @@ const WANTED = [
   'usbhid',
   'hid_generic',
   'ftdi_sio',
+  'ldusb',
   'vfat',
   'nls_cp437',
   'nls_ascii',

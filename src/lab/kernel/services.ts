@@ -5,6 +5,8 @@ import shell from '../guest/qubes.VMShell.sh'
 import usbExport from '../guest/usb-export.sh'
 import usbImport from '../guest/usb-import.sh'
 import labKernel from './guest/lab-kernel.sh'
+import readBlocks from './guest/lab-read.sh'
+import readTemperature from './guest/lab-temperature.sh'
 import qubesdb from './guest/qubesdb.sh'
 
 const RPC = 'etc/qubes-rpc'
@@ -20,6 +22,8 @@ export function servicesOf({ qube, isStubdom }: Domain): Readonly<Record<string,
   const exports = isBackend && qube.proxy.backend
   return {
     [`${LIBRARY}/lab-kernel.sh`]: labKernel,
+    'usr/bin/lab-read': readBlocks,
+    'usr/bin/lab-temperature': readTemperature,
     'usr/bin/qubesdb-read': qubesdb,
     'usr/bin/qubesdb-multiread': qubesdb,
     ...(isStubdom ? {} : { [`${RPC}/qubes.VMShell`]: shell }),

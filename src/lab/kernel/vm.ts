@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Parts } from './packages.ts'
+import type { Parts } from './parts.ts'
 import { openQmp, type Qmp } from './qmp.ts'
 
 /** Where guests find the lab's hub, and on which port their agents and doors listen. */
