@@ -57,17 +57,22 @@ export abstract class QusbCommand extends Command {
     return describeTerminal(process.stdout, process.env)
   }
 
+  /** Prints a result on stdout: as JSON, or as it is drawn. */
+  protected print<T>(result: T, json: boolean, draw: (result: T) => string): void {
+    process.stdout.write(json ? `${JSON.stringify(result)}\n` : draw(result))
+  }
+
   /**
    * Ends the command: the result on stdout, as JSON or as it is drawn; warnings on stderr; the exit code of the failure.
    * @param outcome.failure of a part of the work; with --json it is in the result already
    */
-  protected tell<T>(
+  protected report<T>(
     outcome: { result: T & { warnings?: Warning[] }; failure?: QusbError | undefined },
     flags: { json: boolean; debug: boolean },
     draw: (result: T) => string,
   ): void {
     const { result, failure } = outcome
-    process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : draw(result))
+    this.print(result, flags.json, draw)
     const screen = describeTerminal(process.stderr, process.env)
     process.stderr.write(renderWarnings(result.warnings ?? [], screen))
     if (failure === undefined) return

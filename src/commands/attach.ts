@@ -53,6 +53,6 @@ export default class Attach extends QusbCommand {
       dryRun: flags['dry-run'],
       timeoutMs: (flags.timeout ?? context.config.timeout) * 1000,
     })
-    this.tell({ result }, flags, (shown) => renderAttach(shown, this.terminal()))
+    this.report({ result }, flags, (shown) => renderAttach(shown, this.terminal()))
   }
 }

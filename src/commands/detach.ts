@@ -41,7 +41,7 @@ export default class Detach extends QusbCommand {
     }
     const request = await this.readRequest(context, words, flags)
     const outcome = await detach(context, { ...request, dryRun: flags['dry-run'] })
-    this.tell(outcome, flags, (result) => renderDetach(result, this.terminal()))
+    this.report(outcome, flags, (result) => renderDetach(result, this.terminal()))
   }
 
   private async readRequest(

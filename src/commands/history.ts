@@ -18,7 +18,7 @@ export default class History extends QusbCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(History)
     const result = await history(this.context(), flags.limit)
-    this.tell({ result }, flags, (shown) =>
+    this.report({ result }, flags, (shown) =>
       process.stdout.isTTY === true ? renderHistory(shown, this.terminal()) : renderHistoryLines(shown),
     )
   }

@@ -37,7 +37,7 @@ export default class List extends QusbCommand {
       all: flags.all || flags.tree,
       attached: flags.attached,
     })
-    this.tell(outcome, flags, ({ devices }) => this.draw(devices, flags.tree))
+    this.report(outcome, flags, ({ devices }) => this.draw(devices, flags.tree))
   }
 
   private draw(devices: ListedDevice[], tree: boolean): string {

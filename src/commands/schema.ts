@@ -17,7 +17,7 @@ export default class Schema extends QusbCommand {
     const { args, flags } = await this.parse(Schema)
     const names = args.name === undefined ? listSchemas().map(({ name }) => name) : [args.name]
     const schemas = Object.fromEntries(names.map((name) => [name, findSchema(name)]))
-    this.tell({ result: { schema: 1, schemas } }, flags, () =>
+    this.report({ result: { schema: 1, schemas } }, flags, () =>
       args.name === undefined ? renderNames() : `${JSON.stringify(schemas[args.name], null, 2)}\n`,
     )
   }

@@ -41,6 +41,6 @@ file that makes the last at every boot. What is in place is left alone: twice is
       result.changed = steps.some((step) => step.action !== 'unchanged')
       result.done = steps.map(({ path, action, what }) => ({ path, action, what }))
     }
-    this.tell({ result }, flags, (result) => renderSetup(result, this.terminal()))
+    this.report({ result }, flags, (result) => renderSetup(result, this.terminal()))
   }
 }
