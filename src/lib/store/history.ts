@@ -1,4 +1,13 @@
-import { closeSync, constants, fstatSync, fsyncSync, readSync, renameSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  readSync,
+  renameSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type HistoryEvent, historyEventSchema } from '../model/event.ts'
 import { isDisposableName } from '../model/names.ts'
@@ -75,11 +84,21 @@ function appendSome(site: Site, group: number, lines: readonly string[], most: n
     }
     const chosen = lines.slice(0, most - there.lines)
     // After a torn line a new one begins, so that the tear costs one event and not two.
-    writeAll(opened.fd, Buffer.from((there.torn ? '\n' : '') + chosen.join('')))
-    fsyncSync(opened.fd)
+    appendWhole(opened, (there.torn ? '\n' : '') + chosen.join(''))
     return chosen.length
   } finally {
     closeSync(opened.fd)
+  }
+}
+
+/** Appends all of a text or, where the disk is full, nothing. */
+function appendWhole({ fd, stat }: PlainFile, text: string): void {
+  try {
+    writeAll(fd, Buffer.from(text))
+    fsyncSync(fd)
+  } catch (error) {
+    ftruncateSync(fd, stat.size)
+    throw error
   }
 }
 

@@ -71,8 +71,9 @@ const work: Record<string, () => Promise<void>> = {
     say('passed')
   },
   history: async () => {
-    const config = { enabled: true, events: 1000, disposables: true }
-    for (const text of args) await appendHistory(site, config, [JSON.parse(text) as HistoryEvent])
+    const [events = '', ...texts] = args
+    const config = { enabled: true, events: Number(events), disposables: true }
+    for (const text of texts) await appendHistory(site, config, [JSON.parse(text) as HistoryEvent])
   },
 }
 
