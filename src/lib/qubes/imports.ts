@@ -15,6 +15,9 @@ import {
 /** VDEV_ST_USED (include/uapi/linux/usbip.h). */
 const USED = 6
 
+/** What a process of a shell script may be called. */
+const INTERPRETERS = new Set(['sh', 'bash', 'dash', 'ash', 'busybox'])
+
 /**
  * The rows of the virtual host controllers; a port that comes twice is dropped as a whole.
  * @param lines `HUB PORT STATUS DEVID LOCAL`, or empty where a status file begins
@@ -124,7 +127,7 @@ export function readStateFiles(lines: readonly string[]): { stateFiles: StateFil
 /**
  * The processes of imports, those of finished ones apart. Only two forms count, since these are what may be killed:
  * qrexec-client-vm that calls `qubes.USB+PORT` in a backend, and usb-import with the state file of that backend and
- * port as its argument (qubes.USBAttach of qubes-app-linux-usb-proxy).
+ * port (qubes.USBAttach of qubes-app-linux-usb-proxy), or with both as words, as its argument.
  * @param lines `PID WORD<tab>WORD…`
  */
 export function readImportProcesses(
@@ -156,7 +159,10 @@ export function readImportProcesses(
     if (known === undefined) found.set(key, parsed)
     else if (known.pids.length < 64) known.pids = [...new Set([...known.pids, ...parsed.pids])]
   }
-  const finished = new Set(imports.filter((device) => device.enumerated).map((device) => device.vhciPort))
+  // A state file may leave out the zeroes that the controller's table has: 0000.
+  const finished = new Set(
+    imports.filter((device) => device.enumerated).map((device) => Number(device.vhciPort)),
+  )
   const files = new Map(stateFiles.map((file) => [`${file.backend}:${file.port}`, file]))
   const claimed = countClaims(stateFiles)
   const pendingImports: PendingImport[] = []
@@ -164,16 +170,19 @@ export function readImportProcesses(
   for (const [key, pending] of found) {
     const file = files.get(key)
     // A port that two state files name: one of them is stale, and nobody could say which.
-    const kept = file !== undefined && claimed.get(file.vhciPort) === 1 && finished.has(file.vhciPort)
+    const kept =
+      file !== undefined && claimed.get(Number(file.vhciPort)) === 1 && finished.has(Number(file.vhciPort))
     if (kept) keptImports.push({ ...pending, vhciPort: file.vhciPort })
     else pendingImports.push(pending)
   }
   return { pendingImports, keptImports, rejected }
 }
 
-function countClaims(stateFiles: readonly StateFile[]): Map<string, number> {
-  const claims = new Map<string, number>()
-  for (const { vhciPort } of stateFiles) claims.set(vhciPort, (claims.get(vhciPort) ?? 0) + 1)
+function countClaims(stateFiles: readonly StateFile[]): Map<number, number> {
+  const claims = new Map<number, number>()
+  for (const { vhciPort } of stateFiles) {
+    claims.set(Number(vhciPort), (claims.get(Number(vhciPort)) ?? 0) + 1)
+  }
   return claims
 }
 
@@ -189,7 +198,11 @@ function readTarget(words: readonly string[]): { backend: QubeName; port: Port }
   }
   // A script's process has its interpreter first, and what the script's first line hands to it.
   const script = programs.indexOf('usb-import')
-  if (script < 0) return 'other'
-  const file = words[script + 1] ?? ''
+  const interpreted = script === 0 || INTERPRETERS.has(programs[0] ?? '')
+  if (script < 0 || !interpreted) return 'other'
+  const [file = '', portText = ''] = words.slice(script + 1)
+  const backend = parseQubeName(file)
+  const port = parsePort(portText)
+  if (backend !== undefined && port !== undefined) return { backend, port }
   return readStateFileName(file.slice(file.lastIndexOf('/') + 1))
 }

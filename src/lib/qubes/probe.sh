@@ -59,8 +59,8 @@ qusb_devices() {
     files="$files $name/bDeviceClass $name/bConfigurationValue"
     files="$files $name/idVendor $name/idProduct $name/busnum $name/devnum"
   done
-  cd "$root/sys/bus/usb/devices" || return
   printf '%s attributes\n' "$1"
+  cd "$root/sys/bus/usb/devices" || return
   # Each line comes with the name of its file, so that no text of a device can pass for another's.
   set -f
   # Few devices stay below the limit on bytes by the kernel's own limit on their texts: no need for another process.
