@@ -1,0 +1,173 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'vitest'
+import type { RunningLab } from '../../src/lab/client.ts'
+import { startLab } from '../../src/lab/client.ts'
+import type { LabFileText } from '../../src/lab/file/schema.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+
+export interface Ran {
+  code: number | null
+  signal: NodeJS.Signals | null
+  stdout: string
+  stderr: string
+  // biome-ignore lint/suspicious/noExplicitAny: what the program prints is what is under test.
+  json: any
+}
+
+export interface Running {
+  child: ChildProcess
+  /** Resolves when stderr has said this. */
+  said(what: string): Promise<void>
+  done: Promise<Ran>
+}
+
+/** A lab that tests drive, and the built program run against it. */
+export interface Bench {
+  lab: RunningLab
+  env: NodeJS.ProcessEnv
+  qusb(...args: string[]): Promise<Ran>
+  start(args: string[], options?: { env?: NodeJS.ProcessEnv; faultPoint?: string }): Running
+  /** Root's look into a qube's file tree: what a command prints there. */
+  inQube(qube: string, command: string): Promise<string>
+  /** The device that the store and the backend say is here. */
+  device(port: string, backend?: string): Promise<Ran['json']>
+  end(): Promise<void>
+}
+
+let count = 0
+
+/** Brings up a lab of the process engine for one test file. */
+export async function startBench(
+  file: LabFileText | null = null,
+  engine: 'process' | 'kernel' = 'process',
+): Promise<Bench> {
+  const name = `t${process.pid}-${count++}`
+  const bundle = join(ROOT, 'dist/lab.cjs')
+  if (!existsSync(bundle)) throw new Error('not built: npm run build')
+  const lab = await startLab({ file, name, engine, bundle, lifetime: 900 })
+  const env: NodeJS.ProcessEnv = { ...process.env, QUSB_SITE: lab.site, NO_COLOR: '1' }
+  delete env.NODE_EXTRA_CA_CERTS
+
+  const start: Bench['start'] = (args, options = {}) => {
+    const program =
+      options.faultPoint === undefined
+        ? [join(ROOT, 'bin/qusb.cjs'), ...args]
+        : [
+            '-e',
+            'require(process.argv[1]).main(process.argv.slice(3), process.argv[2], "dist/qusb-fault-points.cjs")',
+            '--',
+            join(ROOT, 'dist/qusb-fault-points.cjs'),
+            ROOT,
+            ...args,
+          ]
+    const child = spawn(process.execPath, program, {
+      env: {
+        ...env,
+        ...options.env,
+        ...(options.faultPoint === undefined ? {} : { QUSB_FAULT_POINT: options.faultPoint }),
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let stdout = ''
+    let stderr = ''
+    let wake = (): void => {}
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+      wake()
+    })
+    const done = new Promise<Ran>((settle) => {
+      child.once('close', (code, signal) => {
+        wake()
+        let json: unknown
+        try {
+          json = JSON.parse(stdout)
+        } catch {
+          json = undefined
+        }
+        settle({ code, signal, stdout, stderr, json })
+      })
+    })
+    const said = async (what: string): Promise<void> => {
+      const deadline = Date.now() + 20_000
+      while (!stderr.includes(what)) {
+        if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
+          throw new Error(`never said "${what}": ${stderr}`)
+        }
+        await Promise.race([
+          new Promise<void>((resume) => {
+            wake = resume
+          }),
+          sleep(200),
+        ])
+      }
+    }
+    return { child, said, done }
+  }
+  const qusb: Bench['qusb'] = async (...args) => await start(args).done
+
+  return {
+    lab,
+    env,
+    start,
+    qusb,
+    inQube: async (qube, command) => (await lab.exec(qube, ['sh', '-c', command])).stdout.toString().trim(),
+    device: async (port, backend = 'sys-usb') => {
+      const { json } = await qusb('list', '--all', '--json', backend)
+      return json?.devices.find((each: { port: string }) => each.port === port)
+    },
+    end: async () => await lab.down(),
+  }
+}
+
+/** What dom0 still has of a grant; empty when all is well. */
+export function grants(bench: Bench): string[] {
+  return readdirSync(join(bench.lab.dir, 'dom0/run/qubes/policy.d')).filter((name) => name.includes('qusb'))
+}
+
+/** Waits for a condition, with a limit. */
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  ms = 15_000,
+): Promise<void> {
+  const deadline = Date.now() + ms
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`never came true: ${what}`)
+    await sleep(50)
+  }
+}
+
+/** Both sides as before an attach, by their own files; the store and policy hold nothing of it. */
+export async function expectClean(
+  bench: Bench,
+  port: string,
+  frontend: string,
+  backend = 'sys-usb',
+): Promise<void> {
+  expect(grants(bench), 'grants').toEqual([])
+  const driver = await bench.inQube(backend, `readlink "$QUSB_ROOT/sys/bus/usb/devices/${port}/driver"`)
+  expect(driver.split('/').at(-1), `driver of ${port}`).toBe('usb')
+  const holder = await bench.inQube(backend, `qubesdb-multiread /qubes-usb-devices/`)
+  expect(holder, 'connected-to').not.toMatch(new RegExp(`${port.replaceAll('.', '_')}/connected-to`))
+  const files = await bench.inQube(
+    frontend,
+    `ls "$QUSB_ROOT/var/run/qubes" | grep '${backend}-${port}.state' || true`,
+  )
+  expect(files, 'state files').toBe('')
+  const state = await bench.device(port, backend)
+  expect(state).toMatchObject({ state: 'free', attachedTo: null, drift: null })
+}
+
+/** How many ports of a frontend's virtual host are in use. */
+export async function usedPorts(bench: Bench, frontend: string): Promise<number> {
+  const table = await bench.inQube(frontend, 'cat "$QUSB_ROOT"/sys/devices/platform/vhci_hcd.0/status*')
+  return table.split('\n').filter((line) => /^(hs|ss)/.test(line) && line.trim().split(/\s+/)[2] !== '004')
+    .length
+}
