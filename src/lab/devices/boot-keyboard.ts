@@ -2,7 +2,7 @@ import type { HidInterface } from './hid.ts'
 import { PacketQueue } from './packet-queue.ts'
 
 /** The report descriptor of HID 1.11, appendix E.6: eight modifiers, five LEDs, six keys. */
-export const KEYBOARD_REPORT_DESCRIPTOR = Buffer.from(
+const KEYBOARD_REPORT_DESCRIPTOR = Buffer.from(
   [
     '05010906a101', // usage page desktop, keyboard, application
     '050719e029e71500250175019508', // modifiers: eight bits
@@ -15,7 +15,7 @@ export const KEYBOARD_REPORT_DESCRIPTOR = Buffer.from(
   'hex',
 )
 
-export const KEYBOARD_REPORT_BYTES = 8
+const KEYBOARD_REPORT_BYTES = 8
 
 /** The key of an ASCII character on a US keyboard (HID Usage Tables, page 7); null when it has none. */
 function findKey(character: string): { usage: number; shift: boolean } | null {

@@ -2,7 +2,7 @@ import type { UsbSpeed } from './emulated.ts'
 import { DESCRIPTOR } from './setup.ts'
 
 /** An endpoint of an interface; `attributes` 2 is bulk, 3 interrupt, 5 isochronous asynchronous. */
-export interface EndpointDesign {
+interface EndpointDesign {
   /** With the direction bit: `0x81` is IN 1. */
   readonly address: number
   readonly attributes: number
@@ -36,12 +36,12 @@ export interface DeviceNumbers {
 }
 
 /** bcdUSB of what runs at this speed: SuperSpeed devices are USB 3.0, the others 2.0. */
-export function usbVersion(speed: UsbSpeed): number {
+function usbVersion(speed: UsbSpeed): number {
   return speed === 5000 ? 0x0300 : 0x0200
 }
 
 /** bMaxPacketSize0: at SuperSpeed an exponent (USB 3.2, section 9.6.1). */
-export function maxPacketSize0(speed: UsbSpeed): number {
+function maxPacketSize0(speed: UsbSpeed): number {
   return speed === 5000 ? 9 : speed === 1.5 ? 8 : 64
 }
 

@@ -128,12 +128,12 @@ function readInterfaces(parts: readonly Buffer[], vendorId: string, productId: s
   return interfaces
 }
 
-/** Which Linux driver takes an interface: by device where one claims it (ldusb, ftdi_sio), else by class. */
+/**
+ * Which Linux driver takes an interface: by device where one claims it, else by class. The Go!Temp goes to
+ * usbhid on Debian's 6.1 even with ldusb loaded.
+ */
 function nameDriver(vendorId: string, productId: string, triple: string): string | null {
-  const id = `${vendorId}:${productId}`
-  // hid-core leaves the Vernier instruments to ldusb (hid_ignore_list).
-  if (id === '08f7:0002') return 'ldusb'
-  if (id === '0403:6001') return 'ftdi_sio'
+  if (vendorId === '0403' && productId === '6001') return 'ftdi_sio'
   if (triple === '080650') return 'usb-storage'
   if (triple === '080662') return 'uas'
   switch (triple.slice(0, 2)) {

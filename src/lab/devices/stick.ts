@@ -28,7 +28,7 @@ export async function createStick(
 }
 
 /** The one packet size that each speed allows for bulk (USB 2.0, section 5.8.3). */
-export function bulk(address: number, speed: UsbSpeed) {
+function bulk(address: number, speed: UsbSpeed) {
   const maxPacketSize = speed === 5000 ? 1024 : speed === 480 ? 512 : 64
   return { address, attributes: 2, maxPacketSize, interval: 0 }
 }

@@ -29,7 +29,10 @@ interface Pending {
   unlinkedBy: number | null
 }
 
-/** Serves `device` on `stream` until either side ends it: the backend's usbip-host. */
+/**
+ * Serves `device` on `stream` until either side ends it: the backend's usbip-host. The handshake line has been
+ * exchanged before. One export of a device at a time: wait for `done` before the next one or `device.close()`.
+ */
 export function serveDevice(device: EmulatedDevice, stream: Duplex, options: ServeOptions = {}): Export {
   const served = new Served(device, stream, options)
   return {

@@ -56,7 +56,7 @@ function imported(link: Link, facts: DeviceFacts): ImportedDevice {
   }
 }
 
-type SubmitReply = Reply & { type: 'submit-reply' }
+type SubmitReply = Extract<Reply, { type: 'submit-reply' }>
 
 interface Pending extends Awaited {
   settle(reply: SubmitReply): void

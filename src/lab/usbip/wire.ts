@@ -3,9 +3,9 @@
  * big-endian, a header of 48 bytes, then a transfer buffer and isochronous packet descriptors.
  */
 export const HEADER_BYTES = 48
-export const ISO_PACKET_BYTES = 16
+const ISO_PACKET_BYTES = 16
 /** As in Linux, USBIP_MAX_ISO_PACKETS. */
-export const MAX_ISO_PACKETS = 1024
+const MAX_ISO_PACKETS = 1024
 /** One transfer of usb-storage at SuperSpeed; Linux asks for no more. */
 export const MAX_TRANSFER = 1024 * 1024
 
@@ -22,7 +22,7 @@ export class ProtocolError extends Error {
   }
 }
 
-export type Direction = 'in' | 'out'
+type Direction = 'in' | 'out'
 
 export interface IsoPacket {
   readonly offset: number
@@ -63,7 +63,7 @@ export interface Unlink {
 }
 
 /** RET_SUBMIT: how a transfer went. */
-export interface SubmitReply {
+interface SubmitReply {
   readonly type: 'submit-reply'
   readonly seqnum: number
   /** 0, or a negative errno. */
@@ -77,7 +77,7 @@ export interface SubmitReply {
 }
 
 /** RET_UNLINK: -ECONNRESET when the transfer was taken back, 0 when it had been answered already. */
-export interface UnlinkReply {
+interface UnlinkReply {
   readonly type: 'unlink-reply'
   readonly seqnum: number
   readonly status: number

@@ -13,7 +13,7 @@ describe('making devices', () => {
     ['stick', '0951:1666', 5000, ['080650'], ['usb-storage']],
     ['keyboard', '046d:c31c', 1.5, ['030101'], ['usbhid']],
     ['security-key', '1050:0407', 12, ['030101', '030000'], ['usbhid', 'usbhid']],
-    ['thermometer', '08f7:0002', 1.5, ['030000'], ['ldusb']],
+    ['thermometer', '08f7:0002', 1.5, ['030000'], ['usbhid']],
     ['webcam', '046d:0825', 480, ['0e0100', '0e0200'], ['uvcvideo', 'uvcvideo']],
     ['serial', '0403:6001', 12, ['ffffff'], ['ftdi_sio']],
   ] as const)('a %s is %s at %d Mb/s', async (kind, id, speed, triples, drivers) => {

@@ -24,7 +24,7 @@ export class Cleanup {
   }
 }
 
-export async function makeDirectory(cleanup: Cleanup): Promise<string> {
+async function makeDirectory(cleanup: Cleanup): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'qusb-usbip-'))
   cleanup.add(() => rm(directory, { recursive: true, force: true }))
   return directory
