@@ -1,0 +1,40 @@
+// One of the store benchmark's processes: `store-process SITE_FILE read|update ID`. Prints times in ms, as JSON.
+import { readFileSync, writeSync } from 'node:fs'
+import { siteSchema } from '../src/lib/site/site.ts'
+import { readState, updateState } from '../src/lib/store/store.ts'
+
+const [siteFile = '', what = '', id = ''] = process.argv.slice(2)
+const site = siteSchema.parse(JSON.parse(readFileSync(siteFile, 'utf8')))
+
+/** The kernel's monotonic clock, which all processes share. */
+function now(): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}
+
+async function update(): Promise<void> {
+  writeSync(1, 'ready\n')
+  // All start when the benchmark closes this pipe.
+  process.stdin.resume()
+  await new Promise((resolve) => process.stdin.once('end', resolve))
+  const asked = now()
+  let inside = 0
+  await updateState(site, (records) => {
+    inside = now()
+    return records.map((record) => (record.id === id ? { ...record, phase: 'detaching' } : record))
+  })
+  writeSync(1, `${JSON.stringify({ asked, inside, done: now() })}\n`)
+}
+
+function read(): void {
+  const began = now()
+  readState(site)
+  writeSync(1, `${JSON.stringify({ took: now() - began })}\n`)
+}
+
+if (what === 'read') read()
+else {
+  update().catch((error: unknown) => {
+    console.error(error)
+    process.exitCode = 1
+  })
+}
