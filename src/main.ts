@@ -1,21 +1,15 @@
+import { deferCommand } from './cli/deferred-command.ts'
 import { runProgram } from './cli/run.ts'
-import Attach from './commands/attach.ts'
-import Detach from './commands/detach.ts'
-import History from './commands/history.ts'
-import Info from './commands/info.ts'
-import List from './commands/list.ts'
-import Schema from './commands/schema.ts'
-import SetupDom0 from './commands/setup/dom0.ts'
 
 /** The commands of the product, by id: oclif's explicit strategy reads this table. */
 export const COMMANDS = {
-  attach: Attach,
-  detach: Detach,
-  history: History,
-  info: Info,
-  list: List,
-  schema: Schema,
-  'setup:dom0': SetupDom0,
+  attach: deferCommand(() => import('./commands/attach.ts')),
+  detach: deferCommand(() => import('./commands/detach.ts')),
+  history: deferCommand(() => import('./commands/history.ts')),
+  info: deferCommand(() => import('./commands/info.ts')),
+  list: deferCommand(() => import('./commands/list.ts')),
+  schema: deferCommand(() => import('./commands/schema.ts')),
+  'setup:dom0': deferCommand(() => import('./commands/setup/dom0.ts')),
 }
 
 /** @see runProgram */
