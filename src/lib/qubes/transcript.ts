@@ -49,10 +49,12 @@ export interface DeviceRecord {
 /** A page of sysfs, and room for the tag. */
 const LINE_LIMIT = 4200
 const LINES_LIMIT = 50_000
-export const DEVICE_LIMIT = 1024
+const DEVICE_LIMIT = 1024
 /** 4096 bytes in lines of 16. */
 const DESCRIPTOR_LINES_LIMIT = 256
 const INTERFACE_LIMIT = 64
+/** Lines of one tag; the probe itself stops earlier. */
+const FACT_LIMIT = 2048
 
 /** The probe lets no more of the attributes through: so long a section is one that was cut off. */
 const ATTRIBUTE_BYTES = 160_000
@@ -185,7 +187,11 @@ function readFacts(lines: readonly string[], transcript: Transcript): void {
       block = undefined
       const known = transcript.facts.get(tag)
       if (known === undefined) transcript.facts.set(tag, [rest])
-      else known.push(rest)
+      else if (known.length < FACT_LIMIT) known.push(rest)
+      else {
+        transcript.truncated = true
+        transcript.rejected++
+      }
     } else transcript.rejected++
   }
 }

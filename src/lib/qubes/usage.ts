@@ -115,9 +115,12 @@ function readInput(
 /** The device that a path lies below: the nearest one. */
 function portAbove(path: string, ports: ReadonlyMap<string, Port>): Port | undefined {
   if (path.length > 1024) return undefined
-  for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+  let at = path.lastIndexOf('/')
+  // sysfs is not half as deep; a path of slashes only would cost its length squared.
+  for (let steps = 0; at > 0 && steps < 64; steps++) {
     const port = ports.get(path.slice(0, at))
     if (port !== undefined) return port
+    at = path.lastIndexOf('/', at - 1)
   }
   return undefined
 }

@@ -1,0 +1,82 @@
+/** A device as the probe would tell of it; what is left out is as a healthy device has it. */
+export interface TranscriptDevice {
+  port: string
+  path?: string
+  driver?: string
+  /** Lines of the device's files. */
+  attributes?: Record<string, string>
+  interfaces?: { name: string; code: string; driver?: string }[]
+  descriptors?: string[]
+}
+
+export interface TranscriptParts {
+  name?: string
+  qubesDb?: string[]
+  devices?: TranscriptDevice[]
+  facts?: string[]
+  before?: string
+  after?: string
+}
+
+/** A marker as the probe's caller makes it. */
+export const MARKER = `qusb-${'0a'.repeat(16)}`
+
+/** The probe's answer as it would stand on stdout. */
+export function renderTranscript(parts: TranscriptParts): Buffer {
+  const devices = parts.devices ?? []
+  const lines = [
+    parts.before ?? '',
+    `${MARKER} begin 1`,
+    ...(parts.name === undefined ? [] : [parts.name]),
+    `${MARKER} qubesdb`,
+    ...(parts.qubesDb ?? []),
+    '',
+    `${MARKER} devices`,
+    ...devices.flatMap(renderDevice),
+    `${MARKER} attributes`,
+    ...devices.flatMap(renderAttributes),
+    '',
+    `${MARKER} facts`,
+    ...(parts.facts ?? []),
+    `${MARKER} end`,
+    parts.after ?? '',
+  ]
+  return Buffer.from(lines.join('\n'))
+}
+
+/** Where sysfs has a device that hangs on a port. */
+export function devicePath(port: string): string {
+  const [bus = '', chain = ''] = port.split('-')
+  const parts = chain.split('.')
+  const hubs = parts.map((_, depth) => `${bus}-${parts.slice(0, depth + 1).join('.')}`)
+  return `/sys/devices/pci0000:00/0000:00:14.0/usb${bus}/${hubs.join('/')}`
+}
+
+function renderDevice(device: TranscriptDevice): string[] {
+  return [
+    `D ${device.port} ${device.driver ?? 'usb'} ${device.path ?? devicePath(device.port)}`,
+    ...(device.interfaces ?? []).map(({ name, driver }) => `i ${name} ${driver ?? '-'}`),
+    ...(device.descriptors ?? []),
+  ]
+}
+
+function renderAttributes(device: TranscriptDevice): string[] {
+  const attributes = {
+    idVendor: '1050',
+    idProduct: '0407',
+    busnum: device.port.split('-')[0] ?? '',
+    devnum: '2',
+    ...device.attributes,
+  }
+  return [
+    ...(device.interfaces ?? []).flatMap(({ name, code }) => {
+      const at = `${device.port}/${device.port}:${name}`
+      return [
+        `${at}/bInterfaceClass:${code.slice(0, 2)}`,
+        `${at}/bInterfaceSubClass:${code.slice(2, 4)}`,
+        `${at}/bInterfaceProtocol:${code.slice(4)}`,
+      ]
+    }),
+    ...Object.entries(attributes).map(([name, text]) => `${device.port}/${name}:${text}`),
+  ]
+}
