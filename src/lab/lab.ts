@@ -1,36 +1,21 @@
-import { randomUUID } from 'node:crypto'
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import qrexecClient from './dom0/qrexec-client.sh'
-import policyExec from './dom0/qrexec-policy-exec.sh'
-import type { Call, Domain, Engine, EngineHost, PluggedDevice } from './engine.ts'
+import { writeDom0 } from './dom0.ts'
+import type { Call, Engine, EngineHost, PluggedDevice } from './engine.ts'
 import { LabError } from './errors.ts'
 import { FAULTS, type Fault } from './faults.ts'
 import { type Closable, makeFifos } from './fifo.ts'
-import type { DeviceDefinition, LabFile, QubeDefinition } from './file/schema.ts'
+import type { DeviceDefinition, LabFile } from './file/schema.ts'
 import { type Layout, layOut } from './layout.ts'
-import { evaluatePolicy } from './policy/evaluate.ts'
-import { writeProgram } from './process/guest-files.ts'
+import { type Decision, evaluatePolicy } from './policy/evaluate.ts'
 import { answerCalls } from './qrexec/answer-calls.ts'
 import { Doors } from './qrexec/doors.ts'
 import { keepTidy } from './qrexec/janitor.ts'
 import { listenForQuestions } from './qrexec/rpc.ts'
-import { writeSiteFile } from './site-file.ts'
+import { type QubeState, Qubes } from './qubes.ts'
 
 /** What a fault of refused policy writes; its name sorts before every grant. */
 const REFUSING_POLICY = '00-lab-fault.policy'
-
-export type QubeState = 'running' | 'paused' | 'halted' | 'killed'
-
-interface QubeRecord {
-  readonly definition: QubeDefinition
-  state: QubeState
-  /** Its own and, with one, its stub domain's. */
-  domains: readonly Domain[]
-  /** What is plugged into it while it does not run, or will be when it starts. */
-  devices: readonly DeviceDefinition[]
-  lastDomain: readonly Domain[]
-}
 
 /** What `qusb lab status` tells. */
 export interface LabStatus {
@@ -56,10 +41,9 @@ export class Lab {
   readonly #file: LabFile
   readonly #engine: Engine
   readonly #doors: Doors
-  readonly #qubes = new Map<string, QubeRecord>()
+  readonly #qubes: Qubes
   readonly #closables: Closable[] = []
   readonly #faults: Fault[] = []
-  #nextDomid = 1
   /** One command at a time. */
   #queue: Promise<unknown> = Promise.resolve()
 
@@ -68,25 +52,18 @@ export class Lab {
     this.#file = file
     this.layout = layOut(dir)
     this.#doors = new Doors(this.layout)
-    for (const definition of file.qubes) {
-      this.#qubes.set(definition.name, {
-        definition,
-        state: 'halted',
-        domains: [],
-        lastDomain: [],
-        devices: file.devices.filter((device) => device.backend === definition.name),
-      })
-    }
+    this.#qubes = new Qubes(file.qubes, file.devices, this.#doors, () => this.#engine)
     this.#engine = createEngine(this.#host())
   }
 
   /** Makes the directory's content and starts the qubes that should run. */
   async open(): Promise<void> {
-    this.#writeDom0()
+    writeDom0(this.layout, this.#file.policy)
     await makeFifos([this.layout.rpc])
     this.#closables.push(
       listenForQuestions(this.layout.rpc, (question) => {
         if (question.verb === 'kill') void this.#killDomid(question.domid)
+        else if (question.verb === 'policy') question.reply(this.#sayPolicy(question.rest))
         else this.#engine.question?.(question)
       }),
       keepTidy(this.layout.calls, (line) => this.log(line)),
@@ -94,10 +71,10 @@ export class Lab {
     const missing = await this.#engine.missing()
     if (missing.length > 0) throw new LabError(`The ${this.#engine.name} engine needs ${missing.join('; ')}`)
     await this.#engine.open()
-    const starting = [...this.#qubes.values()].filter(({ definition }) => definition.state !== 'halted')
-    await this.#startAll(starting)
+    const starting = this.#qubes.all().filter(({ definition }) => definition.state !== 'halted')
+    await this.#qubes.start(starting)
     for (const { definition } of starting) {
-      if (definition.state === 'paused') await this.#pause(definition.name, true)
+      if (definition.state === 'paused') await this.#qubes.pause(definition.name, true)
     }
   }
 
@@ -112,7 +89,7 @@ export class Lab {
       dir: this.layout.dir,
       site: this.layout.site,
       pid: process.pid,
-      qubes: [...this.#qubes.values()].map(({ definition, state, domains }) => ({
+      qubes: this.#qubes.all().map(({ definition, state, domains }) => ({
         name: definition.name,
         state,
         domid: domains[0]?.domid ?? null,
@@ -125,16 +102,18 @@ export class Lab {
 
   plug(device: DeviceDefinition): Promise<PluggedDevice> {
     return this.#inTurn(async () => {
-      const record = this.#record(device.backend)
+      const record = this.#qubes.get(device.backend)
       const plugged = await this.#engine.plug(device)
-      record.devices = [...record.devices, { ...device, port: plugged.port }]
+      // What a fault pulled out there is not coming back.
+      const others = record.devices.filter((other) => other.port !== plugged.port)
+      record.devices = [...others, { ...device, port: plugged.port }]
       return plugged
     })
   }
 
   unplug(backend: string, port: string): Promise<void> {
     return this.#inTurn(async () => {
-      const record = this.#record(backend)
+      const record = this.#qubes.get(backend)
       await this.#engine.unplug(backend, port)
       record.devices = record.devices.filter((device) => device.port !== port)
     })
@@ -151,17 +130,12 @@ export class Lab {
       if ('once' in kind && !fault.on) throw new LabError(`${fault.name} cannot be taken back.`)
       await this.#do(fault)
       const others = this.#faults.filter((other) => other.name !== fault.name || other.qube !== fault.qube)
-      this.#faults.splice(
-        0,
-        this.#faults.length,
-        ...others,
-        ...(fault.on && !('once' in kind) ? [fault] : []),
-      )
+      this.#setFaults([...others, ...(fault.on && !('once' in kind) ? [fault] : [])])
     })
   }
 
   exec(qube: string, argv: readonly string[]) {
-    const domain = this.#domain(qube)
+    const domain = this.#qubes.domain(qube)
     if (domain === null) throw new LabError(`${qube} does not run.`)
     return this.#engine.exec(domain.name, argv)
   }
@@ -169,7 +143,7 @@ export class Lab {
   /** Ends all processes and lets go of everything; the directory stays. */
   async close(): Promise<void> {
     for (const closable of this.#closables.splice(0)) closable.close()
-    for (const { domains } of this.#qubes.values()) {
+    for (const { domains } of this.#qubes.all()) {
       for (const { name, domid } of domains) this.#doors.shut(name, domid)
     }
     await this.#engine.close()
@@ -185,25 +159,25 @@ export class Lab {
       case 'halt':
         return this.#stop(qube, 'halt')
       case 'start':
-        await this.#startAll([this.#record(qube)])
+        await this.#qubes.start([this.#qubes.get(qube)])
         return
       case 'restart':
         await this.#stop(qube, 'halt')
-        await this.#startAll([this.#record(qube)])
+        await this.#qubes.start([this.#qubes.get(qube)])
         return
       case 'pause':
-        return this.#pause(qube, fault.on)
+        return this.#qubes.pause(qube, fault.on)
       case 'agent-frozen': {
-        const domain = this.#domain(qube)
+        const domain = this.#qubes.domain(qube)
         if (domain === null) throw new LabError(`${qube} does not run.`)
         this.#doors.freeze(domain.domid, fault.on)
         return this.#engine.freezeAgent(domain, fault.on)
       }
       default: {
-        const domain = this.#domain(qube)
+        const domain = this.#qubes.domain(qube)
         if (domain === null) throw new LabError(`${qube} does not run.`)
         // A stub domain does the USB of its qube.
-        const stubdom = fault.name === 'no-free-port' ? this.#domain(`${qube}-dm`) : null
+        const stubdom = fault.name === 'no-free-port' ? this.#qubes.domain(`${qube}-dm`) : null
         return this.#engine.fault(stubdom === null ? fault : { ...fault, qube: stubdom.name })
       }
     }
@@ -214,70 +188,18 @@ export class Lab {
     writeFileSync(path, on ? 'qubes.USB * @anyvm @anyvm deny\n' : '')
   }
 
-  async #startAll(records: readonly QubeRecord[]): Promise<void> {
-    const domains = records.flatMap((record) => {
-      if (record.domains.length > 0) throw new LabError(`${record.definition.name} runs already.`)
-      for (const { name, domid } of record.lastDomain) this.#doors.remove(name, domid)
-      const { definition } = record
-      const names = definition.stubdom ? [definition.name, `${definition.name}-dm`] : [definition.name]
-      record.domains = names.map((name, index) => ({
-        name,
-        domid: this.#nextDomid++,
-        qube: definition,
-        isStubdom: index === 1,
-      }))
-      return record.domains
-    })
-    await makeFifos(domains.map(({ domid }) => this.#doors.path(domid)))
-    for (const { name, domid } of domains) this.#doors.name(name, domid)
-    await Promise.all(domains.map((domain) => this.#engine.start(domain)))
-    await Promise.all(records.map((record) => this.#plugAll(record)))
+  /** For qrexec-policy-exec: the action, then what decided. */
+  #sayPolicy(text: string): string {
+    const [source = '', target = '', service = ''] = text.split(' ')
+    const { action, reason } = this.#evaluate(source, target, service)
+    return `${action} ${reason.replace(/\s+/g, ' ').slice(0, 1000)}`
   }
 
-  async #plugAll(record: QubeRecord): Promise<void> {
-    record.state = 'running'
-    const plugged: DeviceDefinition[] = []
-    for (const device of record.devices) {
-      const { port } = await this.#engine.plug(device)
-      plugged.push({ ...device, port })
-    }
-    record.devices = plugged
-  }
-
-  async #stop(name: string, how: 'halt' | 'kill'): Promise<void> {
-    const record = this.#record(name)
-    if (record.domains.length === 0) throw new LabError(`${name} does not run.`)
-    const domains = record.domains
-    record.domains = []
-    record.lastDomain = domains
-    record.state = how === 'halt' ? 'halted' : 'killed'
-    for (const domain of domains) {
-      // Doors are shut first, so that no call slips in and waits for ever.
-      this.#doors.shut(domain.name, domain.domid)
-      await this.#engine.stop(domain, how)
-      this.#doors.failCalls(domain.domid)
-      if (how === 'halt') this.#doors.remove(domain.name, domain.domid)
-    }
-    this.#faults.splice(0, this.#faults.length, ...this.#faults.filter((fault) => fault.qube !== name))
-  }
-
-  async #pause(name: string, on: boolean): Promise<void> {
-    const record = this.#record(name)
-    if (record.domains.length === 0) throw new LabError(`${name} does not run.`)
-    for (const domain of record.domains) {
-      this.#doors.freeze(domain.domid, on)
-      await this.#engine.pause(domain, on)
-    }
-    record.state = on ? 'paused' : 'running'
-  }
-
-  #killDomid(domid: number): Promise<void> {
-    return this.#inTurn(async () => {
-      const record = [...this.#qubes.values()].find(({ domains }) =>
-        domains.some((each) => each.domid === domid),
-      )
-      if (record !== undefined) await this.#stop(record.definition.name, 'kill')
-    })
+  #evaluate(source: string, target: string, service: string): Decision {
+    const decision = evaluatePolicy(this.layout.policyDirs, { source, target, service })
+    if (decision.action === 'deny' || this.#qubes.has(decision.target) || decision.target === 'dom0')
+      return decision
+    return { ...decision, action: 'deny', reason: `invalid target: ${decision.target}` }
   }
 
   #host(): EngineHost {
@@ -286,17 +208,16 @@ export class Lab {
       file: this.#file,
       qubeDir: (name) => join(this.layout.qubes, name),
       log: (line) => this.log(line),
-      evaluate: (source, target, service) =>
-        evaluatePolicy(this.layout.policyDirs, { source, target, service }),
+      evaluate: (source, target, service) => this.#evaluate(source, target, service),
       setDoorkeeper: ({ name, domid }, pid) => this.#doors.open(name, domid, pid),
-      domain: (name) => this.#domain(name),
+      domain: (name) => this.#qubes.domain(name),
       autostart: async (name) => {
-        const record = this.#qubes.get(name)
-        if (record === undefined) return null
+        const record = this.#qubes.has(name) ? this.#qubes.get(name) : null
+        if (record === null) return null
         await this.#inTurn(async () => {
-          if (record.domains.length === 0) await this.#startAll([record])
+          if (record.domains.length === 0) await this.#qubes.start([record])
         })
-        return this.#domain(name)
+        return this.#qubes.domain(name)
       },
       answerCalls: async (domain, answer: (call: Call) => Promise<number>) => {
         const closable = answerCalls(this.#doors.path(domain.domid), answer, (line) => this.log(line))
@@ -306,48 +227,26 @@ export class Lab {
     }
   }
 
-  #domain(name: string): Domain | null {
-    for (const { domains } of this.#qubes.values()) {
-      const found = domains.find((domain) => domain.name === name)
-      if (found !== undefined) return found
-    }
-    return null
+  /** A qube that has stopped has no faults any more. */
+  async #stop(name: string, how: 'halt' | 'kill'): Promise<void> {
+    await this.#qubes.stop(name, how)
+    this.#setFaults(this.#faults.filter((fault) => fault.qube !== name))
   }
 
-  #record(name: string): QubeRecord {
-    const record = this.#qubes.get(name)
-    if (record === undefined) throw new LabError(`This lab has no qube ${name}.`)
-    return record
+  #setFaults(faults: readonly Fault[]): void {
+    this.#faults.splice(0, this.#faults.length, ...faults)
+  }
+
+  #killDomid(domid: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const record = this.#qubes.all().find(({ domains }) => domains.some((each) => each.domid === domid))
+      if (record !== undefined) await this.#stop(record.definition.name, 'kill')
+    })
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#queue.then(work)
     this.#queue = done.catch(() => undefined)
     return done
-  }
-
-  #writeDom0(): void {
-    const { layout } = this
-    for (const dir of [
-      ...layout.policyDirs,
-      layout.calls,
-      layout.doors,
-      layout.links,
-      layout.qubes,
-      join(layout.dom0, 'proc/sys/kernel/random'),
-      join(layout.dom0, 'var/lib/qusb'),
-      join(layout.dom0, 'etc/qusb'),
-      join(layout.dom0, 'run/qusb'),
-      join(layout.dom0, 'etc/qubes-rpc/policy'),
-    ]) {
-      mkdirSync(dir, { recursive: true, mode: 0o700 })
-    }
-    writeFileSync(layout.bootId, `${randomUUID()}\n`)
-    writeProgram(layout.qrexecClient, qrexecClient)
-    writeProgram(layout.policyExec, policyExec)
-    for (const [name, text] of Object.entries(this.#file.policy)) {
-      writeFileSync(join(layout.policyDirs[1], name), text)
-    }
-    writeSiteFile(layout)
   }
 }

@@ -15,17 +15,18 @@ answer() {
     exec <"$call.i" >"$call.o" 2>>"$QUSB_ROOT/var/log/qrexec.log"
   fi
   echo connected >&3
-  exec 4<&- 5<&- 6<&-
+  # This shell would tell the caller of a service that a signal ended.
+  exec 4<&- 5<&- 6<&- 8>&2 2>/dev/null
   run
   echo $? >&3
 }
 
 run() {
   export QUSB_LINK="$link" QUSB_USER="$user" QREXEC_REMOTE_DOMAIN="$source"
-  [ ! -r "$QUSB_ROOT/lab/profile" ] || cat "$QUSB_ROOT/lab/profile"
+  [ ! -r "$QUSB_ROOT/lab/profile" ] || cat "$QUSB_ROOT/lab/profile" 3<&- 8>&-
   if [ "$kind" = command ]; then
     read -r text <"$call.r"
-    sh -c "$text" 3<&-
+    sh -c "$text" 3<&- 2>&8 8>&-
     return
   fi
   name=${what%%+*}
@@ -34,7 +35,7 @@ run() {
   for delay in "$QUSB_ROOT/lab/late" "$QUSB_ROOT/lab/late.$name"; do
     if [ -r "$delay" ]; then
       read -r seconds <"$delay"
-      sleep "$seconds" 3<&-
+      sleep "$seconds" 3<&- 8>&-
     fi
   done
   file=$QUSB_ROOT/etc/qubes-rpc/$what
@@ -42,7 +43,7 @@ run() {
   [ -e "$file" ] || return 127
   [ -x "$file" ] || return 125
   export QREXEC_SERVICE_FULL_NAME="$what" QREXEC_SERVICE_ARGUMENT="$argument"
-  "$file" ${argument:+"$argument"} 3<&-
+  "$file" ${argument:+"$argument"} 3<&- 2>&8 8>&-
 }
 
 exec 9<>"$1"

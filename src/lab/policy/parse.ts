@@ -58,19 +58,16 @@ function parseLine(file: string, line: number, content: string): PolicyLine {
   for (const party of [source, target]) {
     if (!PARTY.test(party)) fail(`invalid or unsupported qube ${party}`)
   }
-  if (source === '@default' || source === '@dispvm') fail(`${source} cannot be a source`)
+  if (service === '*' && argument !== '*') fail('only the argument * goes with the service *')
+  // Policy is not asked about calls from dom0.
+  if (['@default', '@dispvm', '@adminvm', 'dom0'].includes(source)) fail(`${source} cannot be a source`)
   const action = actionSchema.safeParse(actionWord)
   if (!action.success) return fail(`invalid action ${actionWord}`)
-  return {
-    file,
-    line,
-    service,
-    argument,
-    source,
-    target,
-    action: action.data,
-    options: parseOptions(action.data, rest, fail),
+  const options = parseOptions(action.data, rest, fail)
+  if (target === '@default' && action.data === 'allow' && options.target === undefined) {
+    fail('allow for @default needs target=')
   }
+  return { file, line, service, argument, source, target, action: action.data, options }
 }
 
 function parseOptions(
