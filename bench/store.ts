@@ -68,7 +68,7 @@ async function measureSize(place: Place, size: number): Promise<Record<string, n
   const { site } = place
   const file = stateFileOf(site)
   await updateState(site, () => Array.from({ length: size }, (_, number) => makeRecord(number)))
-  const rounds = size > 1000 ? 7 : 31
+  const rounds = size > 1000 ? 5 : 15
   const list = await time(rounds, () => readState(site))
   const listFloor = await time(rounds, () => JSON.parse(readFileSync(file, 'utf8')))
   const change = (records: readonly AttachmentRecord[]): AttachmentRecord[] => [

@@ -62,6 +62,8 @@ export async function updateState(
 ): Promise<StoreView> {
   ensureDirectory(site.stateDir)
   const bootId = readBootId(site)
+  // Once before the lock: what a first look costs (compiling, loading), and what it refuses, holds up nobody else.
+  look(site)
   return await withStoreLock(site, options, () => applyChange(site, bootId, change))
 }
 

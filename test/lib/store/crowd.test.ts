@@ -30,7 +30,7 @@ function storedIds(site: TemporarySite): Set<string> {
 describe('a crowd at the store', () => {
   it('loses no update of 60 processes, and who reads meanwhile sees whole states that only grow', async () => {
     const site = makeSite()
-    const each = 3
+    const each = 2
     const workers = Array.from({ length: 60 }, (_, number) => {
       const records = Array.from({ length: each }, (_, at) => JSON.stringify(makeRecord(number * each + at)))
       return startWorker(program, [site.siteFile, 'add', ...records])
@@ -56,7 +56,7 @@ describe('a crowd at the store', () => {
     const random = makeRandom(seed)
     const site = makeSite()
     const crowd = 8
-    const kills = 40
+    const kills = 32
     let started = 0
     const workers: Worker[] = []
     const start = (): Worker => {

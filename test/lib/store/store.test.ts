@@ -92,6 +92,30 @@ describe('the store', () => {
     }
   })
 
+  it('waits on while it is somebody else each time', async () => {
+    const site = makeSite()
+    await updateState(site, () => [])
+    const file = join(site.stateDir, 'state.json.lock')
+    const lock = await acquireLock(site, file, { waitMs: 0 })
+    if ('holder' in lock) throw new Error('not ours')
+    // Each look meets another number in the file, as in a long line.
+    let holder = 100
+    const line = setInterval(() => writeFileSync(file, `${holder++}\n`), 1)
+    let waited = false
+    try {
+      const update = updateState(site, () => [makeRecord(1)], { waitMs: 90 }).finally(() => {
+        waited = true
+      })
+      await expect.poll(() => holder, { timeout: 20_000 }).toBeGreaterThan(500)
+      expect(waited).toBe(false)
+      lock.release()
+      expect((await update).state.attachments).toHaveLength(1)
+    } finally {
+      clearInterval(line)
+      lock.release()
+    }
+  })
+
   it('keeps records of another boot, which can be told by their id', async () => {
     const site = makeSite()
     await updateState(site, () => [makeRecord(1)])
