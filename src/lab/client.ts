@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
 import { execa } from 'execa'
@@ -18,6 +18,8 @@ import { endProcess, findProcesses } from './qrexec/janitor.ts'
 
 /** How long the lab's process may take to end once it was told to, milliseconds. */
 const END_LIMIT = 10_000
+/** A directory without a record is one that is being made, this long; milliseconds. */
+const START_LIMIT = 3000
 
 export interface StartOptions {
   /** A lab file, a lab as a value, or null for the default lab. */
@@ -111,6 +113,7 @@ async function startDaemon(bundle: string, options: DaemonOptions, env: NodeJS.P
   }
   const told = firstLineSchema.parse(JSON.parse(first))
   if (!told.ready) {
+    await sweep(options.dir)
     throw new LabError(told.message, told.hint ?? undefined)
   }
 }
@@ -124,7 +127,7 @@ export async function openLab(name: string, env: NodeJS.ProcessEnv = process.env
       return await askLab(layout.control, request)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code !== 'ENOENT' && code !== 'ECONNREFUSED') throw error
+      if (code === undefined || !['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code)) throw error
       throw new LabError(
         `No lab called ${name} is up.`,
         `qusb lab up${name === 'lab' ? '' : ` --name ${name}`}`,
@@ -233,6 +236,10 @@ async function removeLeftOver(name: string, dir: string): Promise<void> {
       `A lab called ${name} is up already.`,
       `qusb lab status${named}, or qusb lab down${named}`,
     )
+  }
+  const made = statSync(dir, { throwIfNoEntry: false })?.ctimeMs ?? 0
+  if (pid === null && Date.now() - made < START_LIMIT) {
+    throw new LabError(`A lab called ${name} is being brought up.`)
   }
   await sweep(dir)
 }

@@ -58,7 +58,6 @@ export async function runDaemon(text: string): Promise<void> {
   setInterval(() => {
     if (statSync(options.dir, { throwIfNoEntry: false })?.ino !== inode) endAndExit()
   }, DIRECTORY_ROUND)
-  if (options.lifetime !== null) setTimeout(endAndExit, options.lifetime * 1000)
 
   try {
     writeFileSync(
@@ -69,6 +68,7 @@ export async function runDaemon(text: string): Promise<void> {
     const server = listenForRequests('control', (request) => answer(lab, request, end))
     await new Promise<void>((resolve, reject) => server.once('listening', resolve).once('error', reject))
     process.stdout.write('{"ready":true}\n')
+    if (options.lifetime !== null) setTimeout(endAndExit, options.lifetime * 1000)
   } catch (error) {
     process.stdout.write(`${JSON.stringify({ ready: false, ...errorToJson(error) })}\n`)
     endAndExit()

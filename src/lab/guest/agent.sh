@@ -26,7 +26,7 @@ run() {
   [ ! -r "$QUSB_ROOT/lab/profile" ] || cat "$QUSB_ROOT/lab/profile" 3<&- 8>&-
   if [ "$kind" = command ]; then
     read -r text <"$call.r"
-    sh -c "$text" 3<&- 2>&8 8>&-
+    (exec sh -c "$text" 3<&- 2>&8 8>&-)
     return
   fi
   name=${what%%+*}
@@ -43,7 +43,8 @@ run() {
   [ -e "$file" ] || return 127
   [ -x "$file" ] || return 125
   export QREXEC_SERVICE_FULL_NAME="$what" QREXEC_SERVICE_ARGUMENT="$argument"
-  "$file" ${argument:+"$argument"} 3<&- 2>&8 8>&-
+  # The redirection is the subshell's: else this shell would speak through it after all.
+  (exec "$file" ${argument:+"$argument"} 3<&- 2>&8 8>&-)
 }
 
 exec 9<>"$1"
