@@ -17,6 +17,12 @@ const patches = [
     from: 'require("node:perf_hooks")',
     to: 'globalThis',
   },
+  {
+    // Loaded for flags that read stdin, which qusb has none of.
+    file: /@oclif\/core\/lib\/parser\/parse\.js$/,
+    from: 'const node_readline_1 = require("node:readline");',
+    to: 'const node_readline_1 = { get createInterface() { return require("node:readline").createInterface } };',
+  },
 ]
 
 /** @type {import('esbuild').Plugin} */

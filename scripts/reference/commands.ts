@@ -114,6 +114,30 @@ function valueWord(flag: {
   return value?.replace(/[<>]/g, '') ?? flag.name.toUpperCase().replaceAll('-', '_')
 }
 
+/** A description's parts: paragraphs, and tables of a word and what it means (`  late-answer  its services…`). */
+export type Part =
+  | { kind: 'paragraph'; text: string }
+  | { kind: 'terms'; terms: [term: string, meaning: string][] }
+
+/** Takes a description apart; the lines of a paragraph are joined. */
+export function partsOf(description: string): Part[] {
+  const parts: Part[] = []
+  let fresh = true
+  for (const line of description.split('\n')) {
+    const last = parts.at(-1)
+    const [, term, meaning] = /^ {2}(\S+) {2,}(\S.*)$/.exec(line) ?? []
+    if (term !== undefined && meaning !== undefined) {
+      if (last?.kind === 'terms') last.terms.push([term, meaning])
+      else parts.push({ kind: 'terms', terms: [[term, meaning]] })
+    } else if (line.trim() !== '') {
+      if (last?.kind === 'paragraph' && !fresh) last.text += ` ${line.trim()}`
+      else parts.push({ kind: 'paragraph', text: line.trim() })
+    }
+    fresh = line.trim() === ''
+  }
+  return parts
+}
+
 /** `qusb attach [BACKEND] [DEVICE] [FRONTEND] [--dry-run] …`: the words and flags of a command in short. */
 export function synopsisOf(command: CommandDoc): string[] {
   return [

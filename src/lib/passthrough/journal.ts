@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { type AttachmentRecord, placeOf } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import type { HistoryEvent } from '../model/event.ts'
 import type { QubeName } from '../model/names.ts'
 import type { QrexecSocket } from '../qubes/qrexec.ts'
 import { readMoment } from '../site/moment.ts'
+import { randomHex } from '../site/random.ts'
 import { appendHistory } from '../store/history.ts'
 import { updateState } from '../store/store.ts'
 import { describeDevice } from './choose.ts'
@@ -20,7 +20,7 @@ export function makeRecord(
   const { device } = at
   const moment = readMoment(context.site)
   return {
-    id: randomBytes(8).toString('hex'),
+    id: randomHex(8),
     backend: device.backend,
     port: device.port,
     frontend: at.frontend,

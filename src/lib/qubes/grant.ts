@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   constants,
@@ -14,6 +13,7 @@ import { execa } from 'execa'
 import { QusbError } from '../errors.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
+import { randomHex } from '../site/random.ts'
 import type { Site } from '../site/site.ts'
 
 /**
@@ -24,7 +24,7 @@ const GRANT_NAME = /^34-qusb-[0-9a-f]{16}\.policy$/
 
 /** A name for a grant, chosen before it is written so that the store can tell of it first. */
 export function nameGrant(): string {
-  return `34-qusb-${randomBytes(8).toString('hex')}.policy`
+  return `34-qusb-${randomHex(8)}.policy`
 }
 
 export interface GrantRequest {

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import type { QubeName } from '../model/names.ts'
+import { randomHex } from '../site/random.ts'
 import type { Site } from '../site/site.ts'
 import probe from './probe.sh'
 import { callQrexec, type QrexecResult } from './qrexec.ts'
@@ -48,7 +48,7 @@ export async function surveyQube(
 
 /** A word that nothing in the backend could have known before the call. */
 export function makeMarker(): string {
-  return `qusb-${randomBytes(16).toString('hex')}`
+  return `qusb-${randomHex(16)}`
 }
 
 /** The probe as VMShell reads it: the constant script, and a last line that calls it with the marker. */
