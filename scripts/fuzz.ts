@@ -20,7 +20,7 @@ const SIZE_LIMIT = 256 * 1024
 /** CPU time that one input may take, ms; the slowest honest one takes a hundredth. */
 const TIME_LIMIT = 1500
 /** Coverage is read once for so many inputs, since reading it costs as much as parsing dozens. */
-const BATCH = 32
+const BATCH = 64
 const cache = resolve('.cache')
 
 const seconds = Number(process.argv[2] ?? 20)
@@ -89,23 +89,33 @@ for (const input of corpus) {
 for (const block of await takeBlocks()) reached.add(block)
 const reachedBySeeds = reached.size
 
-const end = Date.now() + seconds * 1000
 let runs = 0
-while (Date.now() < end) {
-  const batch = Array.from({ length: BATCH }, () => mutate(corpus, dictionary, SIZE_LIMIT, random))
+
+/** Runs inputs whose coverage is read once, and halves them to find those that reach something new. */
+async function explore(batch: readonly Buffer[]): Promise<void> {
   for (const input of batch) {
     const error = tryInput(input)
     if (error !== undefined) fail(input, error)
     runs++
   }
-  if ((await takeBlocks()).every((block) => reached.has(block))) continue
-  for (const input of batch) {
-    tryInput(input)
-    const fresh = (await takeBlocks()).filter((block) => !reached.has(block))
-    if (fresh.length === 0) continue
+  const fresh = (await takeBlocks()).filter((block) => !reached.has(block))
+  if (fresh.length === 0) return
+  const [only, ...more] = batch
+  if (only !== undefined && more.length === 0) {
     for (const block of fresh) reached.add(block)
-    corpus.push(input)
+    corpus.push(only)
+    return
   }
+  const half = batch.length >> 1
+  await explore(batch.slice(0, half))
+  await explore(batch.slice(half))
+  // A block may count as new only for the batch as a whole, by how often it ran.
+  for (const block of fresh) reached.add(block)
+}
+
+const end = Date.now() + seconds * 1000
+while (Date.now() < end) {
+  await explore(Array.from({ length: BATCH }, () => mutate(corpus, dictionary, SIZE_LIMIT, random)))
 }
 session.disconnect()
 console.log(

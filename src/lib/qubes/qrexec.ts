@@ -78,7 +78,8 @@ export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecRe
       clearTimeout(settleTimer)
       call.signal?.removeEventListener('abort', onAbort)
       if (end !== 'exit') {
-        child.kill('SIGKILL')
+        // One that could not be started has no pid, and a kill would go to whatever number lies in its handle.
+        if (child.pid !== undefined) child.kill('SIGKILL')
         for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
         // Nothing waits for a child that has been given up.
         child.unref()
@@ -110,6 +111,8 @@ export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecRe
       stderrBytes += chunk.length
     })
     child.once('error', () => finish('no-client', null))
+    // Some failures to start (ENOTDIR, E2BIG) are thrown, and execa then only resolves: no event comes.
+    if (child.pid === undefined) void child.then(() => finish('no-client', null))
     // `close` waits for the streams; a grandchild that keeps them must not hold us longer than a moment.
     child.once('close', (code, signal) => finish('exit', code ?? 128 + signalNumber(signal)))
     child.once('exit', (code, signal) => {

@@ -37,11 +37,13 @@ export async function surveyQube(
     stdoutLimit: site.limits.surveyBytes,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   })
-  // A complete answer counts whatever the exit code: a login profile may end a shell with any.
-  if (result.end === 'exit' && result.exitCode !== 125 && result.exitCode !== 127) {
+  if (result.end === 'exit') {
+    // A complete answer counts whatever the exit code: a login profile may end its shell with any.
     const parsed = parseSurvey(result.stdout, marker, qube)
     if ('survey' in parsed) return parsed
-    return { failure: describeProblem(qube, parsed.problem, result) }
+    if (result.exitCode !== 125 && result.exitCode !== 127) {
+      return { failure: describeProblem(qube, parsed.problem, result) }
+    }
   }
   return { failure: describeEnd(qube, result, site, timeoutMs) }
 }

@@ -317,18 +317,29 @@ ss  0008 005 005 00010002 000005 0-0
     expect(found).toMatchObject({ devices: [], imports: [], vhci: null, rejected: 0, truncated: false })
   })
 
-  it('stops at its limit, and says so', () => {
-    for (let port = 1; port <= 130; port++) {
-      tree.plug({
-        port: `2-1.${port}`,
-        files: {
-          devnum: `${port}\n`,
-          serial: `${port}${'é'.repeat(100)}\n`,
-          product: '€'.repeat(600),
-          manufacturer: '€'.repeat(600),
-        },
-      })
-    }
+  it('reads the keys of QubesDB with the path of the tree, too, and refuses the answer of another qube', () => {
+    tree.plug({ port: '2-1' })
+    tree.publish('2-1/desc', '1050:0407 a b c')
+    expect(survey(shell, { prefix: '/qubes-usb-devices/' }).devices).toMatchObject([{ hidden: false }])
+    expect(parseSurvey(runProbe(shell, { name: 'work' }).stdout, MARKER, QUBE)).toEqual({
+      problem: 'other-qube',
+    })
+  })
+})
+
+it('the probe stops at its limit, and says so', () => {
+  for (let port = 1; port <= 130; port++) {
+    tree.plug({
+      port: `2-1.${port}`,
+      files: {
+        devnum: `${port}\n`,
+        serial: `${port}${'é'.repeat(100)}\n`,
+        product: '€'.repeat(600),
+        manufacturer: '€'.repeat(600),
+      },
+    })
+  }
+  for (const shell of SHELLS) {
     const { stdout } = runProbe(shell)
     expect(stdout.length).toBeLessThan(256 * 1024)
     const parsed = parseSurvey(stdout, MARKER, QUBE)
@@ -339,14 +350,5 @@ ss  0008 005 005 00010002 000005 0-0
       expect(serial).toBe(`${devnum}${'é'.repeat(100)}`)
       expect(port).toBe(`2-1.${devnum}`)
     }
-  })
-
-  it('reads the keys of QubesDB with the path of the tree, too, and refuses the answer of another qube', () => {
-    tree.plug({ port: '2-1' })
-    tree.publish('2-1/desc', '1050:0407 a b c')
-    expect(survey(shell, { prefix: '/qubes-usb-devices/' }).devices).toMatchObject([{ hidden: false }])
-    expect(parseSurvey(runProbe(shell, { name: 'work' }).stdout, MARKER, QUBE)).toEqual({
-      problem: 'other-qube',
-    })
-  })
+  }
 })
