@@ -140,13 +140,16 @@ export class Lab {
     return this.#engine.exec(domain.name, argv)
   }
 
-  /** Ends all processes and lets go of everything; the directory stays. */
+  /** Ends all processes and lets go of everything, even when the directory is lost; it stays otherwise. */
   async close(): Promise<void> {
     for (const closable of this.#closables.splice(0)) closable.close()
-    for (const { domains } of this.#qubes.all()) {
-      for (const { name, domid } of domains) this.#doors.shut(name, domid)
+    try {
+      for (const { name, domid } of this.#qubes.all().flatMap(({ domains }) => domains)) {
+        this.#doors.shut(name, domid)
+      }
+    } finally {
+      await this.#engine.close()
     }
-    await this.#engine.close()
   }
 
   async #do(fault: Fault): Promise<void> {

@@ -110,8 +110,9 @@ describe('what ends a lab', () => {
   })
 
   it('up again, over what a killed one left', async () => {
-    const lab = await up()
-    endProcess((await lab.status()).pid)
+    const { pid } = await (await up()).status()
+    endProcess(pid)
+    await eventually(processes, (pids) => !pids.includes(pid))
     const again = await up()
     expect((await again.status()).qubes).toHaveLength(2)
     expect(await endLab('nothing', env)).toBe(false)

@@ -62,9 +62,12 @@ export class Links {
     return link.pair
   }
 
-  /** Closes both ends and forgets the link. */
+  /**
+   * Closes both ends. A link that the frontend has not taken yet stays known, as its socket would: its kernel
+   * takes it and finds out then.
+   */
   close(link: Link): void {
-    this.#links.delete(link.id)
+    if (link.imported) this.#links.delete(link.id)
     link.pair?.then(
       (pair) => {
         for (const socket of pair) socket.destroy()
@@ -75,6 +78,8 @@ export class Links {
 
   /** The process that made the call is gone: an end that no kernel has is closed with it. */
   callerEnded(link: Link): void {
-    if (!link.imported) this.close(link)
+    if (link.imported) return
+    this.close(link)
+    this.#links.delete(link.id)
   }
 }

@@ -88,7 +88,11 @@ export class Vhci {
     this.#show()
     const [, socket] = await this.#links.connect(link)
     // The write returns at once; the hub enumerates on its own.
-    void this.#enumerate(port, () => importDevice(socket, { devid, speed, signal: abort.signal }), abort)
+    const start = async () => {
+      if (socket.destroyed) throw new Error('the link is closed')
+      return importDevice(socket, { devid, speed, signal: abort.signal })
+    }
+    void this.#enumerate(port, start, abort)
   }
 
   /** `detach`: a port in use becomes free; EINVAL when it is not. */

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { RunningLab } from '../../../src/lab/client.ts'
 import {
   attach,
@@ -18,7 +18,7 @@ import {
 let test: LabOfTest
 let lab: RunningLab
 
-beforeEach(async () => {
+beforeAll(async () => {
   test = await openLabOfTest({
     qubes: [{ name: 'sys-usb', backend: true }, { name: 'work' }, { name: 'vault' }],
     devices: [
@@ -31,7 +31,23 @@ beforeEach(async () => {
   })
   lab = test.lab
 })
-afterEach(() => test.close())
+afterEach(cleanUp)
+afterAll(() => test?.close())
+
+/** Faults off, everything detached on both sides, no state file, no grant. */
+async function cleanUp(): Promise<void> {
+  for (const { name, qube } of (await lab.status()).faults) await lab.fault(name, qube, { off: true })
+  for (const qube of ['work', 'vault']) {
+    const run = root(qube, 'run/qubes')
+    for (const file of readdirSync(run)) rmSync(join(run, file))
+  }
+  const isClean = (await lab.status()).devices.every(
+    ({ driver, attachedTo }) => driver === 'usb' && attachedTo === null,
+  )
+  if (!isClean) for (const qube of ['work', 'vault', 'sys-usb']) await lab.fault('restart', qube)
+  const policy = join(lab.dir, 'dom0/run/qubes/policy.d')
+  for (const file of readdirSync(policy)) rmSync(join(policy, file))
+}
 
 const root = (qube: string, path: string) => join(lab.dir, 'qubes', qube, path)
 const stateFile = (port: string, qube = 'work') => root(qube, `run/qubes/usb-import-sys-usb-${port}.state`)
@@ -165,6 +181,7 @@ describe('failures of an attach', () => {
     ])
     expect(usedPorts()).toBe(0)
     expect((await lab.status()).devices.some(({ port }) => port === '2-1')).toBe(false)
+    await lab.plug({ backend: 'sys-usb', kind: 'stick', port: '2-1', serial: 'ONE' })
   })
 })
 
@@ -271,6 +288,7 @@ describe('flaws that the real proxy has', () => {
   it('an attach that is slow is done although client and grant are gone', async () => {
     await lab.fault('slow-attach', 'sys-usb', { value: '0.8' })
     const file = grant(lab, 'work', '2-1')
+    const before = readFileSync(join(lab.dir, 'log'), 'utf8').length
     const child = spawn(
       join(lab.dir, 'dom0/bin/qrexec-client'),
       ['-d', 'work', 'root:QUBESRPC qubes.USBAttach dom0'],
@@ -281,7 +299,7 @@ describe('flaws that the real proxy has', () => {
     child.stdin.end('sys-usb 2-1\n')
     await eventually(
       () => readFileSync(join(lab.dir, 'log'), 'utf8'),
-      (log) => log.includes('allow by'),
+      (log) => log.slice(before).includes('allow by'),
     )
     child.kill('SIGKILL')
     rmSync(file)
