@@ -68,7 +68,8 @@ export async function startVm(parts: Parts, options: VmOptions): Promise<Vm> {
   const child = spawn(parts.qemu.program, args, {
     // Away from the terminal: a Ctrl-C there is for the lab to handle.
     detached: true,
-    env: { PATH: process.env.PATH ?? '', ...parts.qemu.environment },
+    // All of it: by a variable there the lab finds what a killed one left.
+    env: { ...process.env, ...parts.qemu.environment },
     stdio: ['pipe', 'pipe', messages.fd],
   })
   await messages.close()

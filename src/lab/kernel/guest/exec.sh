@@ -6,10 +6,13 @@ id=$("$busybox" head -c 12 /dev/urandom | "$busybox" hexdump -v -e '1/1 "%02x"')
 folder=$("$busybox" mktemp -d) || exit 1
 trap '"$busybox" rm -rf "$folder"' EXIT
 "$busybox" mkfifo "$folder/control" "$folder/input"
-exec 4<&0
+# Both ways first: an open that waits for its partner is cut short by the end of any child.
+exec 5<> "$folder/control" 6<> "$folder/input"
+exec 3< "$folder/control" 7< "$folder/input" 4<&0
 
-printf '%s control %s\n' "$QUSB_LAB_TOKEN" "$id" | "$busybox" nc 127.0.0.1 "$port" > "$folder/control" &
-exec 3< "$folder/control"
+printf '%s control %s\n' "$QUSB_LAB_TOKEN" "$id" |
+  "$busybox" nc 127.0.0.1 "$port" 3<&- 4<&- >&5 5>&- 6>&- 7<&- &
+exec 5>&-
 read -r ready <&3
 if [ "$ready" != ready ]; then
   echo 'the guest does not answer' >&2
@@ -19,10 +22,11 @@ fi
 {
   printf '%s command %s root %s -\n' "$QUSB_LAB_TOKEN" "$id" "$command"
   exec "$busybox" cat <&4
-} > "$folder/input" &
+} 3<&- >&6 6>&- 7<&- &
 feeder=$!
-"$busybox" nc 127.0.0.1 "$port" < "$folder/input" &
+"$busybox" nc 127.0.0.1 "$port" 3<&- 4<&- <&7 6>&- 7<&- &
 reader=$!
+exec 4<&- 6>&- 7<&-
 
 # The last line but one belongs to stderr without its newline, which the agent put before its own line.
 held= code=125 some=

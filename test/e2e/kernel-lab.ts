@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, vi } from 'vitest'
+import type { LabFileText } from '../../src/lab/file/schema.ts'
+import { getParts } from '../../src/lab/kernel/parts.ts'
+import { type Bench, startBench, until } from './program.ts'
+
+// Software emulation beside other tests: seconds become tens of them.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 400_000 })
+
+/** Why virtual machines cannot run here; null when they can. In CI that is a failure, elsewhere a skip. */
+export async function whyNoMachines(): Promise<string | null> {
+  try {
+    await getParts()
+    return null
+  } catch (error) {
+    if (process.env.CI === 'true') throw error
+    return (error as Error).message
+  }
+}
+
+/** A lab of real kernels for one test file. */
+export async function startMachines(file: LabFileText): Promise<Bench> {
+  return await startBench(file, 'kernel')
+}
+
+/** Ends the lab, after a look at what its kernels said: no test may leave one with a bug behind. */
+export async function endMachines(bench: Bench | undefined, qubes: readonly string[]): Promise<void> {
+  if (bench === undefined) return
+  const complaints = qubes.flatMap((qube) => complaintsOf(bench, qube))
+  await bench.end()
+  expect(complaints).toEqual([])
+}
+
+/** Lines of a qube's console in which its kernel reports a fault of its own. */
+export function complaintsOf(bench: Bench, qube: string): string[] {
+  const text = readFileSync(join(bench.lab.dir, 'qubes', qube, 'console.log'), 'utf8')
+  return text.split('\n').filter((line) => /Oops|BUG:|kernel BUG|Call Trace|blocked for more than/.test(line))
+}
+
+/** The name of the disk that a stick with this serial is in a qube, as its kernel has it; waits for it. */
+export async function diskOf(bench: Bench, qube: string, serial: string): Promise<string> {
+  const find = `for d in /sys/bus/usb/devices/*; do
+    [ "$(cat $d/serial 2>/dev/null)" = '${serial}' ] && basename $d/*:*/host*/target*/*/block/*
+  done`
+  let disk = ''
+  await until(`${qube} has the disk of ${serial}`, async () => {
+    disk = await bench.inQube(qube, find)
+    return /^sd[a-z]+$/.test(disk)
+  })
+  return disk
+}
+
+/** sha256 of the whole disk as a qube's kernel reads it from the device, not from its memory. */
+export async function sumOf(bench: Bench, qube: string, disk: string): Promise<string> {
+  await until(
+    `${qube} reads ${disk}`,
+    async () => (await bench.lab.exec(qube, ['test', '-b', `/dev/${disk}`])).code === 0,
+  )
+  return await bench.inQube(
+    qube,
+    `dd if=/dev/${disk} bs=64k iflag=direct 2>/dev/null | sha256sum | cut -d' ' -f1`,
+  )
+}
+
+/** sha256 of the host's image behind a stick. */
+export async function sumOfImage(bench: Bench, port: string): Promise<string> {
+  const { devices } = await bench.lab.status()
+  const image = devices.find((device) => device.port === port)?.image
+  if (!image) throw new Error(`no image behind ${port}`)
+  return createHash('sha256').update(readFileSync(image)).digest('hex')
+}
+
+/** The USB devices that a frontend has through its virtual host: `VID:PID SERIAL DRIVERS` each. */
+export async function importsOf(bench: Bench, qube: string): Promise<string[]> {
+  const text = await bench.inQube(
+    qube,
+    `cd /sys/bus/usb/devices; for d in *-*; do
+       case $d in *:*) continue;; esac
+       case $(readlink -f $d) in */vhci_hcd*) ;; *) continue;; esac
+       echo "$(cat $d/idVendor):$(cat $d/idProduct) $(cat $d/serial 2>/dev/null) $(for i in $d:*; do basename "$(readlink $i/driver)"; done | tr '\\n' ' ')"
+     done`,
+  )
+  return text.split('\n').flatMap((line) => (line.trim() ? [line.trim()] : []))
+}
+
+/** Rows of a frontend's virtual host that are not free, as its kernel writes them. */
+export async function takenPorts(bench: Bench, qube: string): Promise<string[]> {
+  const text = await bench.inQube(qube, 'cat /sys/devices/platform/vhci_hcd.*/status*')
+  return text.split('\n').filter((line) => /^[hs]s/.test(line) && line.trim().split(/\s+/)[2] !== '004')
+}
+
+/** The driver that a device has in its backend. */
+export async function driverOf(bench: Bench, port: string, backend = 'sys-usb'): Promise<string> {
+  return await bench.inQube(backend, `basename "$(readlink /sys/bus/usb/devices/${port}/driver)"`)
+}
