@@ -1,8 +1,11 @@
 import { readdirSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { readState, updateState } from '../../../src/lib/store/store.ts'
 import { buildWorker, startWorker, type Worker, type WorkerProgram } from './run-worker.ts'
 import { makeRecord, makeSite, type TemporarySite } from './temporary-site.ts'
+
+// Every start of a process waits for the crowd that another test file may have started.
+vi.setConfig({ testTimeout: 180_000 })
 
 let program: WorkerProgram
 beforeAll(async () => {

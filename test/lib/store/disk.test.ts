@@ -1,11 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { formatState } from '../../../src/lib/store/state.ts'
 import { stateFileOf } from '../../../src/lib/store/store.ts'
 import { buildWorker, startWorker, type WorkerProgram } from './run-worker.ts'
 import { makeRecord, makeSite, type TemporarySite } from './temporary-site.ts'
+
+// Every start of a process waits for the crowd that another test file may have started.
+vi.setConfig({ testTimeout: 180_000 })
 
 let program: WorkerProgram
 beforeAll(async () => {

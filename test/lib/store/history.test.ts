@@ -8,12 +8,15 @@ import {
   truncateSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type HistoryEvent, historyEventSchema } from '../../../src/lib/model/event.ts'
 import { configSchema } from '../../../src/lib/site/config.ts'
 import { appendHistory, readHistory } from '../../../src/lib/store/history.ts'
 import { buildWorker, startWorker, type WorkerProgram } from './run-worker.ts'
 import { makeSite, type TemporarySite } from './temporary-site.ts'
+
+// Every start of a process waits for the crowd that another test file may have started.
+vi.setConfig({ testTimeout: 180_000 })
 
 let program: WorkerProgram
 beforeAll(async () => {

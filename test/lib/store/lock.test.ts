@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { QubeName } from '../../../src/lib/model/names.ts'
 import type { Port } from '../../../src/lib/model/port.ts'
 import type { Site } from '../../../src/lib/site/site.ts'
@@ -18,6 +18,9 @@ import { acquireLock, type Lock, type LockHeld } from '../../../src/lib/store/lo
 import { lockDevice, lockFrontend } from '../../../src/lib/store/place-lock.ts'
 import { buildWorker, startWorker, type WorkerProgram } from './run-worker.ts'
 import { makeSite, type TemporarySite } from './temporary-site.ts'
+
+// Every start of a process waits for the crowd that another test file may have started.
+vi.setConfig({ testTimeout: 180_000 })
 
 let program: WorkerProgram
 beforeAll(async () => {
