@@ -54,9 +54,22 @@ const CHANGES: readonly Change[] = [
     const numbers = [...input.toString('latin1').matchAll(/[0-9]+/g)]
     const number = numbers[random(numbers.length)]
     if (number === undefined) return input
-    const value =
+    // Another number of the same input makes two things that claim to be one.
+    const other = numbers[random(numbers.length)]?.[0] ?? ''
+    const odd =
       ['0', '1', '9', '65536', '4294967296', '99999999999999999999', '-1', '00', '127'][random(9)] ?? ''
+    const value = random(2) === 0 ? other : odd
     return splice(input, number.index, number.index + number[0].length, Buffer.from(value))
+  },
+  function copyAttribute(input, _corpus, _words, random) {
+    // Two devices that claim one thing: the same attribute of another, or the same name.
+    const lines = [...input.toString('latin1').matchAll(/^[0-9./:-]+\/([A-Za-z_]+):(.*)$/gm)]
+    const to = lines[random(lines.length)]
+    const same = lines.filter(([, name]) => name === to?.[1])
+    const from = same[random(same.length)]
+    if (to === undefined || from === undefined) return input
+    const end = to.index + to[0].length
+    return splice(input, end - (to[2] ?? '').length, end, Buffer.from(from[2] ?? '', 'latin1'))
   },
   function repeatLine(input, _corpus, _words, random) {
     const [from, to] = pickLine(input, random)
