@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
 import { execa } from 'execa'
@@ -86,9 +95,12 @@ export async function startLab(options: StartOptions): Promise<RunningLab> {
 
 async function startDaemon(bundle: string, options: DaemonOptions, env: NodeJS.ProcessEnv): Promise<void> {
   const log = openSync(layOut(options.dir).log, 'a', 0o600)
+  // A file: a large lab does not fit into an argument.
+  const { settings } = layOut(options.dir)
+  writeFileSync(settings, JSON.stringify(options), { mode: 0o600 })
   const program = 'require(process.argv[1]).runDaemon(process.argv[2])'
   // The environment marks it, so that `down` finds what is left should the process be killed.
-  const child = spawn(process.execPath, ['-e', program, '--', bundle, JSON.stringify(options)], {
+  const child = spawn(process.execPath, ['-e', program, '--', bundle, settings], {
     detached: true,
     cwd: options.dir,
     env: { ...env, QUSB_LAB: options.dir },

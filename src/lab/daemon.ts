@@ -1,4 +1,4 @@
-import { rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import * as z from 'zod'
 import { errorToJson } from '../lib/errors.ts'
 import { listenForRequests, type Request } from './control.ts'
@@ -30,10 +30,10 @@ export interface DaemonOptions {
 /**
  * The lab's process: brings the lab up, says `ready` or what is wrong as one JSON line on stdout, and serves it
  * until `down`, a signal, its lifetime, or the loss of its directory.
- * @param text DaemonOptions as JSON
+ * @param settings a file with DaemonOptions as JSON
  */
-export async function runDaemon(text: string): Promise<void> {
-  const options = daemonOptionsSchema.parse(JSON.parse(text))
+export async function runDaemon(settings: string): Promise<void> {
+  const options = daemonOptionsSchema.parse(JSON.parse(readFileSync(settings, 'utf8')))
   process.chdir(options.dir)
   const inode = statSync('.').ino
   const create = options.engine === 'kernel' ? createKernelEngine : createProcessEngine

@@ -14,6 +14,8 @@ export interface Layout {
   /** `lab.json`: what `down` and `status` read. */
   readonly record: string
   readonly log: string
+  /** What the lab's process is started with. */
+  readonly settings: string
   /** The unix socket of the lab commands. */
   readonly control: string
   /** The FIFO on which scripts in qubes ask the lab. */
@@ -42,6 +44,7 @@ export function layOut(dir: string): Layout {
     site: join(dir, 'site.json'),
     record: join(dir, 'lab.json'),
     log: join(dir, 'log'),
+    settings: join(dir, 'settings.json'),
     control: join(dir, 'control'),
     rpc: join(dir, 'rpc'),
     calls: join(dir, 'calls'),

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type RunningLab, startLab } from '../../src/lab/client.ts'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
+import { openLabsDirectory } from '../../src/lab/place.ts'
 
 /** The built lab, which tests run as users do. */
 export const LAB_BUNDLE = process.env.QUSB_LAB_BUNDLE ?? resolve('dist/lab.cjs')
@@ -20,7 +20,7 @@ export async function openLabOfTest(
   file: LabFileText | null = null,
   engine: 'process' | 'kernel' = 'process',
 ): Promise<LabOfTest> {
-  const home = mkdtempSync(join(tmpdir(), 'qusb-lab-test-'))
+  const home = mkdtempSync(join(openLabsDirectory(process.env), 'test-'))
   const env = { ...process.env, QUSB_LAB_DIR: home }
   try {
     const lab = await startLab({ file, engine, bundle: LAB_BUNDLE, env, lifetime: 300 })

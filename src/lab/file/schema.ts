@@ -3,6 +3,9 @@ import { DEVICE_KINDS } from '../devices/kinds.ts'
 
 /** Kinds that only QEMU emulates; the process engine says so when it meets one. */
 export const KERNEL_ONLY_KINDS = {
+  'qemu-stick': "QEMU's own mass-storage stick, at SuperSpeed or 480 Mb/s (kernel engine only)",
+  'qemu-keyboard': "QEMU's own keyboard (kernel engine only)",
+  'qemu-serial': "QEMU's own serial adapter, which sends back what it gets (kernel engine only)",
   tablet: 'a USB tablet, hidden by Qubes (kernel engine only)',
   mtp: 'a media player that speaks MTP (kernel engine only)',
 } as const

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Domain } from '../engine.ts'
 import type { Closable, FifoPool } from '../fifo.ts'
@@ -84,7 +84,7 @@ export class Qube {
 
   /** Starts the agent; resolves with when it answers. `onExit` is told if it ends unasked. */
   async start(onExit: () => void): Promise<void> {
-    const { root, labDir, door } = this.#parts
+    const { root, door } = this.#parts
     for (const file of this.#controlFiles()) {
       this.#controls.push(
         await this.#parts.fifos.listen(join(root, file), (line) => this.#echoed(`/${file}`, line)),
@@ -105,8 +105,6 @@ export class Qube {
     await once(agent.stdout, 'data')
     agent.stdout.destroy()
     if (agent.pid !== undefined) this.showProcess(agent.pid)
-    writeFileSync(join(root, 'lab/agent.pid'), `${agent.pid}\n`)
-    void labDir
   }
 
   /** What a program in the qube has in its environment. */

@@ -18,11 +18,15 @@ export class QubesDb {
   }
 
   write(path: string, value: string): void {
+    this.#put(path, value)
+    this.#render()
+  }
+
+  #put(path: string, value: string): void {
     const file = this.#file(path)
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, value)
     this.#values.set(path, value)
-    this.#render()
   }
 
   read(path: string): string | null {
@@ -45,12 +49,13 @@ export class QubesDb {
     const product = word(facts.product ?? facts.productId)
     const vidPid = `${facts.vendorId}:${facts.productId}`
     if (form === 'two-words') {
-      this.write(`${at}/desc`, `${vidPid} ${maker}_${product}`)
+      this.#put(`${at}/desc`, `${vidPid} ${maker}_${product}`)
     } else {
-      this.write(`${at}/desc`, `${vidPid} ${maker} ${product} ${word(facts.serial ?? '')}`)
-      this.write(`${at}/interfaces`, `:${facts.interfaces.map((each) => each.triple).join(':')}:`)
+      this.#put(`${at}/desc`, `${vidPid} ${maker} ${product} ${word(facts.serial ?? '')}`)
+      this.#put(`${at}/interfaces`, `:${facts.interfaces.map((each) => each.triple).join(':')}:`)
     }
-    this.write(`${at}/usb-ver`, facts.speed >= 5000 ? '3' : '2')
+    this.#put(`${at}/usb-ver`, facts.speed >= 5000 ? '3' : '2')
+    this.#render()
   }
 
   unpublish(port: string): void {

@@ -1,4 +1,4 @@
-import { mkdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 
 /** Writes attributes as sysfs shows them, each ended by a newline; null leaves one out. */
@@ -15,20 +15,19 @@ export function writeAttributes(
 
 /** Makes a relative symbolic link at `at` to `to`, both absolute; replaces one that is there. */
 export function link(at: string, to: string): void {
-  mkdirSync(dirname(at), { recursive: true })
-  rmSync(at, { force: true })
-  symlinkSync(relative(dirname(at), to), at)
+  const target = relative(dirname(at), to)
+  try {
+    symlinkSync(target, at)
+  } catch (error) {
+    // Mostly nothing is in the way, so looking first would cost more.
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') mkdirSync(dirname(at), { recursive: true })
+    else if (code === 'EEXIST') rmSync(at)
+    else throw error
+    symlinkSync(target, at)
+  }
 }
 
 export function remove(...paths: readonly string[]): void {
   for (const path of paths) rmSync(path, { recursive: true, force: true })
-}
-
-/** Where a link points, or null when there is none. */
-export function readLink(path: string): string | null {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return null
-  }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Reply } from '../fifo.ts'
 import type { Layout } from '../layout.ts'
@@ -61,11 +61,6 @@ export class Doors {
         new Reply(join(this.#layout.calls, name)).send(GONE)
       }
     }
-  }
-
-  /** Who answers by the files, for tests and `status`. */
-  keeper(name: string): string {
-    return readFileSync(join(this.#layout.doors, name), 'utf8').trim()
   }
 
   #tell(name: string, domid: number, text: string): void {
