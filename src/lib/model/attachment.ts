@@ -33,7 +33,10 @@ export const attachmentRecordSchema = z.object({
   since: z.iso.datetime(),
   by: z.object({ user: z.string().max(64), pid: z.int().positive(), rule: z.string().max(200).nullable() }),
   /** The grant's file name, so that one left behind is found. */
-  grant: z.string().max(64).nullable(),
+  grant: z
+    .string()
+    .regex(/^34-qusb-[0-9a-f]{16}\.policy$/)
+    .nullable(),
   bootId: z.string().max(64),
   /** Seconds this machine had slept since boot: more of them now means that a suspend closed the attachment. */
   slept: z.number().nonnegative(),

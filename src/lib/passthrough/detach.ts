@@ -149,8 +149,19 @@ async function detachInTurn(
         failure: error,
       })
     }
+    // A detach that was begun is brought to its end: half of one would be worse than either.
+    if (context.signal.aborted) throw interruptedAfter(context.signal.reason, device)
   }
   return ended
+}
+
+function interruptedAfter(reason: unknown, device: Device): unknown {
+  if (!(reason instanceof QusbError)) return reason
+  const at = `${device.backend}:${device.port}`
+  return new QusbError(
+    reason.code,
+    `${reason.message}: the detach of ${at} had begun and was finished; no other was begun`,
+  )
 }
 
 function shown(device: Device, since: string | null = null): Omit<Detached, 'changed'> {

@@ -33,11 +33,18 @@ export async function info(
     interfaces: device.interfaces.map((code, i) => ({
       code,
       words: interfaceWord(code),
-      driver: device.interfaceDrivers[i] ?? null,
+      driver: driverOf(device, i),
     })),
     advice: adviseOn(device, surveyOf(seen, device.backend)),
     warnings: [...warnings, ...[...seen.failures.values()].map(failureToWarning)],
   }
+}
+
+/** The survey tells the drivers that have interfaces, each once: one of them all, or one of each. */
+function driverOf(device: ListedDevice, index: number): string | null {
+  const drivers = device.interfaceDrivers
+  if (drivers.length === 1) return drivers[0] ?? null
+  return drivers.length === device.interfaces.length ? (drivers[index] ?? null) : null
 }
 
 /** What a user should know before giving a device away. Pure. */

@@ -31,6 +31,9 @@ export interface QrexecResult {
   stderr: string | undefined
 }
 
+/** How long the streams of a client that has ended may stay open, ms: what it wrote may still have to be read. */
+const EXIT_GRACE_MS = 3000
+
 /** The most that is read of a qube's stderr. */
 const STDERR_LIMIT = 8 * 1024
 
@@ -119,7 +122,7 @@ export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecRe
       settleTimer = setTimeout(() => {
         for (const stream of [child.stdout, child.stderr]) stream.destroy()
         finish('exit', code ?? 128 + signalNumber(signal))
-      }, 500)
+      }, EXIT_GRACE_MS)
     })
   })
 }

@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ATTACH_STEPS, DETACH_STEPS, type Step } from '../../src/lib/passthrough/steps.ts'
+import { type Bench, expectClean, grants, type Running, startBench, until } from './program.ts'
+
+/**
+ * Each case has its own device and frontend, so that all the steps of a transaction are tried side by side.
+ * The cases come from the transaction's own list of steps: a new step is tried without a word here.
+ */
+const COUNT = Math.max(ATTACH_STEPS.length, DETACH_STEPS.length)
+const frontendOf = (i: number): string => `work${i}`
+const portOf = (i: number): string => `1-${i + 1}`
+
+let bench: Bench
+
+beforeAll(async () => {
+  bench = await startBench({
+    qubes: [
+      { name: 'sys-usb', backend: true },
+      ...Array.from({ length: COUNT }, (_, i) => ({ name: frontendOf(i), vhciPorts: 2 })),
+    ],
+    devices: Array.from({ length: COUNT }, (_, i) => ({
+      backend: 'sys-usb',
+      port: portOf(i),
+      kind: 'thermometer',
+      serial: `T${i}`,
+    })),
+  })
+}, 60_000)
+afterAll(async () => await bench.end())
+
+const ENDS: [NodeJS.Signals, number | null][] = [
+  ['SIGKILL', null],
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+]
+
+async function stopAt(step: Step, args: string[]): Promise<Running> {
+  const running = bench.start(args, { faultPoint: step })
+  await running.said(`qusb-fault-point ${step}\n`)
+  return running
+}
+
+async function endAll(
+  running: readonly Running[],
+  signal: NodeJS.Signals,
+  code: number | null,
+): Promise<void> {
+  for (const each of running) each.child.kill(signal)
+  for (const ran of await Promise.all(running.map((each) => each.done))) {
+    expect(ran.code, ran.stderr).toBe(code)
+    if (code === null) expect(ran.signal).toBe(signal)
+  }
+}
+
+/** What the store holds: settled, it must be what the backend says. */
+function records(): { port: string; frontend: string; phase: string }[] {
+  return JSON.parse(readFileSync(join(bench.lab.dir, 'dom0/var/lib/qusb/state.json'), 'utf8')).attachments
+}
+
+/** The next command, whichever it is, has settled everything; then each device can be attached and detached again. */
+async function expectSettled(count: number): Promise<void> {
+  const { code, json, stderr } = await bench.qusb('list', '--json')
+  expect(code, stderr).toBe(0)
+  expect(grants(bench)).toEqual([])
+  const attached = json.devices.filter((device: { attachedTo: string | null }) => device.attachedTo !== null)
+  for (const device of json.devices)
+    expect(device, JSON.stringify(json.warnings)).toMatchObject({ drift: null })
+  expect(
+    records()
+      .map((record) => `${record.port} ${record.frontend} ${record.phase}`)
+      .sort(),
+  ).toEqual(
+    attached
+      .map((device: { port: string; attachedTo: string }) => `${device.port} ${device.attachedTo} attached`)
+      .sort(),
+  )
+  expect(await bench.qusb('detach', '--all')).toMatchObject({ code: 0 })
+  expect(records()).toEqual([])
+  const again = await Promise.all(
+    Array.from(
+      { length: count },
+      async (_, i) => await bench.qusb('attach', 'sys-usb', portOf(i), frontendOf(i), '--json'),
+    ),
+  )
+  for (const ran of again) expect(ran, ran.stderr).toMatchObject({ code: 0, json: { changed: true } })
+  expect(await bench.qusb('detach', '--all')).toMatchObject({ code: 0 })
+  for (let i = 0; i < count; i++) await expectClean(bench, portOf(i), frontendOf(i))
+}
+
+describe.each(ENDS)('%s', (signal, code) => {
+  it(`at every step of an attach: ${ATTACH_STEPS.join(', ')}`, { timeout: 120_000 }, async () => {
+    const running = await Promise.all(
+      ATTACH_STEPS.map(
+        async (step, i) => await stopAt(step, ['attach', 'sys-usb', portOf(i), frontendOf(i)]),
+      ),
+    )
+    await endAll(running, signal, code)
+    if (code !== null) {
+      // What was interrupted is undone already, before any other command.
+      expect(grants(bench)).toEqual([])
+      expect(records()).toEqual([])
+    }
+    await expectSettled(ATTACH_STEPS.length)
+  })
+
+  it(`at every step of a detach: ${DETACH_STEPS.join(', ')}`, { timeout: 120_000 }, async () => {
+    await Promise.all(
+      DETACH_STEPS.map(async (_, i) =>
+        expect(await bench.qusb('attach', 'sys-usb', portOf(i), frontendOf(i))).toMatchObject({ code: 0 }),
+      ),
+    )
+    const running = await Promise.all(
+      DETACH_STEPS.map(async (step, i) => await stopAt(step, ['detach', 'sys-usb', portOf(i)])),
+    )
+    await endAll(running, signal, code)
+    await expectSettled(DETACH_STEPS.length)
+  })
+})
+
+it('a second signal ends it at once, says so, and the next command settles it', {
+  timeout: 60_000,
+}, async () => {
+  await bench.lab.fault('attach-hangs', 'sys-usb')
+  const running = bench.start(['attach', 'sys-usb', portOf(0), frontendOf(0)])
+  const deadline = Date.now() + 10_000
+  while (grants(bench).length === 0 && Date.now() < deadline)
+    await new Promise((resume) => setTimeout(resume, 20))
+  expect(records()).toMatchObject([{ phase: 'attaching' }])
+  running.child.kill('SIGINT')
+  await running.said('interrupted')
+  running.child.kill('SIGINT')
+  const ran = await running.done
+  expect(ran.code).toBe(130)
+  expect(ran.stderr).toContain('NOT been undone')
+  await bench.lab.fault('attach-hangs', 'sys-usb', { off: true })
+  await expectSettled(1)
+})
