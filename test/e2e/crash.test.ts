@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ATTACH_STEPS, DETACH_STEPS, type Step } from '../../src/lib/passthrough/steps.ts'
 import { type Bench, expectClean, grants, type Running, startBench, until } from './program.ts'
 
@@ -89,6 +89,11 @@ async function expectSettled(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await expectClean(bench, portOf(i), frontendOf(i))
 }
 
+/** One case that failed must not fail the next ones. */
+beforeEach(async () => {
+  expect(await bench.qusb('detach', '--all')).toMatchObject({ code: 0 })
+}, 60_000)
+
 describe.each(ENDS)('%s', (signal, code) => {
   it(`at every step of an attach: ${ATTACH_STEPS.join(', ')}`, { timeout: 120_000 }, async () => {
     const running = await Promise.all(
@@ -124,9 +129,7 @@ it('a second signal ends it at once, says so, and the next command settles it', 
 }, async () => {
   await bench.lab.fault('attach-hangs', 'sys-usb')
   const running = bench.start(['attach', 'sys-usb', portOf(0), frontendOf(0)])
-  const deadline = Date.now() + 10_000
-  while (grants(bench).length === 0 && Date.now() < deadline)
-    await new Promise((resume) => setTimeout(resume, 20))
+  await until('a grant', () => grants(bench).length > 0)
   expect(records()).toMatchObject([{ phase: 'attaching' }])
   running.child.kill('SIGINT')
   await running.said('interrupted')
