@@ -1,4 +1,4 @@
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeDom0 } from './dom0.ts'
 import type { Call, Engine, EngineHost, PluggedDevice } from './engine.ts'
@@ -188,7 +188,8 @@ export class Lab {
 
   #refusePolicy(on: boolean): void {
     const path = join(this.layout.policyDirs[0], REFUSING_POLICY)
-    writeFileSync(path, on ? 'qubes.USB * @anyvm @anyvm deny\n' : '')
+    if (on) writeFileSync(path, 'qubes.USB * @anyvm @anyvm deny\n')
+    else rmSync(path, { force: true })
   }
 
   /** For qrexec-policy-exec: the action, then what decided. */
