@@ -167,11 +167,35 @@ describe('an HVM with a stub domain', () => {
 })
 
 describe('policy', () => {
-  it('of the user wins over the grant', async () => {
-    const file = join(bench.lab.dir, 'dom0/etc/qubes/policy.d/30-user.policy')
-    writeFileSync(file, 'qubes.USB +2-5 work sys-usb deny\n')
+  it.each([
+    ['sorted before the grant', '30-user.policy', 'qubes.USB +2-5 work sys-usb deny'],
+    ['sorted before it, for everything', '30-user.policy', '* * work @anyvm deny'],
+    ['sorted after it', '50-user.policy', '# mine\nqubes.USB * @anyvm @anyvm deny'],
+  ])('of the user, %s, wins, and is named with its line', async (_where, name, text) => {
+    const file = join(bench.lab.dir, 'dom0/etc/qubes/policy.d', name)
+    writeFileSync(file, `${text}\n`)
     try {
-      await expectRefusal(['attach', 'sys-usb', '2-5', 'work'], 6, 'REFUSED', /policy/)
+      const line = text.split('\n').length
+      await expectRefusal(
+        ['attach', 'sys-usb', '2-5', 'work'],
+        6,
+        'REFUSED',
+        new RegExp(`${name}, line ${line}$`),
+      )
+    } finally {
+      rmSync(file)
+    }
+  })
+
+  it('of the user for other qubes or ports, and a catch-all sorted later, are no hindrance', async () => {
+    const file = join(bench.lab.dir, 'dom0/etc/qubes/policy.d/50-user.policy')
+    writeFileSync(
+      file,
+      'qubes.USB +2-4 work sys-usb deny\nqubes.USB * vault sys-usb deny\n* * @anyvm @anyvm deny\n',
+    )
+    try {
+      expect(await bench.qusb('attach', 'sys-usb', '2-5', 'work')).toMatchObject({ code: 0 })
+      expect(await bench.qusb('detach', 'sys-usb', '2-5')).toMatchObject({ code: 0 })
     } finally {
       rmSync(file)
     }

@@ -6,6 +6,7 @@ import { formatVidPid } from '../model/identity.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
 import { formatGrant, nameGrant, writeGrant } from '../qubes/grant.ts'
+import { findDenyRule } from '../qubes/policy.ts'
 import { callAttach } from '../qubes/proxy.ts'
 import { listQrexecSockets, type QrexecResult } from '../qubes/qrexec.ts'
 import { forgetImport } from '../qubes/root-shell.ts'
@@ -83,6 +84,7 @@ export async function attach(context: Context, request: AttachRequest): Promise<
     locks.push(await lockFrontendInTime(context, place.frontend, request.timeoutMs))
     const now = await lookAgainUnderLock(context, chosen)
     requireFreePort(now.device, frontendSurvey(now))
+    await requireNoDenyRule(context, place)
     await reach('clear-stale')
     await clearStale(context, now)
     const record = await attachLocked(context, request, now)
@@ -194,6 +196,22 @@ async function lookAgainUnderLock(context: Context, chosen: Chosen): Promise<Cho
   return { ...chosen, seen, device }
 }
 
+/** A rule of the user's counts, also one that the grant would beat by its name. @throws QusbError REFUSED */
+async function requireNoDenyRule(context: Context, place: Place): Promise<void> {
+  const rule = await findDenyRule(context.site, { ...place, caller: callerOf(place) })
+  if (rule === undefined) return
+  throw new QusbError(
+    'REFUSED',
+    `a rule of yours denies ${place.frontend} the device ${place.backend}:${place.port}: ${rule.file}, line ${rule.line}`,
+    { hint: 'Change that rule if it should be allowed.' },
+  )
+}
+
+/** Who calls the backend: the frontend, or its stub domain. */
+function callerOf(place: Place): QubeName | `${QubeName}-dm` {
+  return place.stubdom ? `${place.frontend}-dm` : place.frontend
+}
+
 /**
  * Removes from the frontend what an earlier attach of this very place left there: its service would take it for
  * an attachment and fail without a word. The backend has just said that nobody has the device.
@@ -222,7 +240,7 @@ async function attachLocked(
 ): Promise<AttachmentRecord> {
   const { device, place } = chosen
   const { site } = context
-  const caller = place.stubdom ? (`${place.frontend}-dm` as const) : place.frontend
+  const caller = callerOf(place)
   const grant = nameGrant()
   const intent = makeRecord(
     context,
@@ -386,7 +404,7 @@ async function undo(
 /** What --dry-run prints. */
 function plan(chosen: Chosen, request: AttachRequest): PlanStep[] {
   const { device, place } = chosen
-  const caller = place.stubdom ? (`${place.frontend}-dm` as const) : place.frontend
+  const caller = callerOf(place)
   const reasons = guardsAgainst(device)
   return [
     ...reasons.map((reason) => ({ step: request.force ? 'forced' : 'refused', what: reason })),

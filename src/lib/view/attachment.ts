@@ -1,6 +1,6 @@
 import type { Attachment, AttachResult, DetachResult, PlanStep } from '../passthrough/results.ts'
 import { placeWords } from './device-words.ts'
-import { paint, plain, type Terminal } from './terminal.ts'
+import { paint, plain, sentence, type Terminal } from './terminal.ts'
 
 /** What an attach did, in a sentence; with --dry-run what it would do. */
 export function renderAttach(result: AttachResult, terminal: Terminal): string {
@@ -9,10 +9,10 @@ export function renderAttach(result: AttachResult, terminal: Terminal): string {
   if (result.plan !== undefined && result.plan.length > 0) {
     return renderPlan(`Would attach ${device} to ${attachment.frontend}:`, result.plan, terminal)
   }
-  const sentence = result.changed
+  const words = result.changed
     ? `Attached ${device} to ${attachment.frontend}.`
     : `${device} is already attached to ${attachment.frontend}: nothing to do.`
-  return `${plain(sentence, terminal)}\n`
+  return sentence(words, terminal)
 }
 
 /** What a detach did, a sentence for each device. */
@@ -25,29 +25,23 @@ export function renderDetach(result: DetachResult, terminal: Terminal): string {
   }
   if (result.attachments.length === 0) return 'Nothing is attached: nothing to do.\n'
   return result.attachments
-    .flatMap((each) => {
+    .map((each) => {
       const device = deviceWords(each)
-      if (each.error !== undefined) {
-        const { code, message, hint, detail } = each.error
-        const lines = [
-          paint(
-            plain(`Could not detach ${device} from ${each.frontend}: ${message} [${code}]`, terminal),
-            'red',
-            terminal,
-          ),
-        ]
-        if (hint !== null) lines.push(`  ${plain(hint, terminal)}`)
-        if (detail !== null) lines.push(`  (${plain(detail, terminal)})`)
-        return lines
+      const from = each.frontend === null ? '' : ` from ${each.frontend}`
+      if (each.error === undefined) {
+        return sentence(
+          each.changed ? `Detached ${device}${from}.` : `${device} is not attached: nothing to do.`,
+          terminal,
+        )
       }
-      return plain(
-        each.changed
-          ? `Detached ${device} from ${each.frontend}.`
-          : `${device} is not attached: nothing to do.`,
-        terminal,
-      )
+      const { code, message, hint, detail } = each.error
+      const words = sentence(`Could not detach ${device}${from}: ${message} [${code}]`, terminal)
+      return [
+        `${paint(words.trimEnd(), 'red', terminal)}\n`,
+        hint === null ? '' : `  ${plain(hint, terminal)}\n`,
+        detail === null ? '' : `  (${plain(detail, terminal)})\n`,
+      ].join('')
     })
-    .map((line) => `${line}\n`)
     .join('')
 }
 
@@ -58,9 +52,13 @@ function deviceWords(attachment: Omit<Attachment, 'frontend' | 'since'>): string
 
 function renderPlan(head: string, plan: readonly PlanStep[], terminal: Terminal): string {
   const width = Math.max(...plan.map((each) => each.step.length))
-  const lines = plan.map(
-    (each, i) =>
-      `  ${String(i + 1).padStart(2)}. ${plain(each.step, terminal).padEnd(width)}  ${plain(each.what, terminal)}`,
-  )
-  return `${[plain(head, terminal), ...lines, 'Nothing was done (--dry-run).'].join('\n')}\n`
+  const lines = plan.map((each, i) => {
+    const label = `${String(i + 1).padStart(2)}. ${plain(each.step, terminal).padEnd(width)}  `
+    return sentence(each.what, { ...terminal, width: terminal.width - label.length - 4 })
+      .trimEnd()
+      .split('\n')
+      .map((line, n) => `  ${n === 0 ? label : ' '.repeat(label.length)}${line}\n`)
+      .join('')
+  })
+  return `${sentence(head, terminal)}${lines.join('')}Nothing was done (--dry-run).\n`
 }

@@ -9,7 +9,7 @@ import {
   speedWords,
 } from './device-words.ts'
 import { type Cell, type Column, drawTable } from './table.ts'
-import { plain, type Terminal } from './terminal.ts'
+import { plain, sentence, type Terminal } from './terminal.ts'
 
 /** The devices as a table for a person; what needs a sentence stands below it. */
 export function renderDeviceList(devices: readonly ListedDevice[], terminal: Terminal): string {
@@ -40,8 +40,8 @@ export function renderDeviceList(devices: readonly ListedDevice[], terminal: Ter
       ...(hasNotes ? [{ text: notes[i] ?? '', style: 'yellow' as const }] : []),
     ]
   })
-  const sentences = devices.map(driftSentence).filter((sentence) => sentence !== undefined)
-  const below = sentences.map((sentence) => `${plain(sentence, terminal)}\n`).join('')
+  const drifts = devices.map(driftSentence).filter((words) => words !== undefined)
+  const below = drifts.map((words) => sentence(words, terminal)).join('')
   return drawTable(columns, rows, terminal) + (below === '' ? '' : `\n${below}`)
 }
 
@@ -50,7 +50,7 @@ export function renderDeviceList(devices: readonly ListedDevice[], terminal: Ter
  * attachedTo. `-` stands for none, and `?` for a holder that is not known.
  */
 export function renderDeviceLines(devices: readonly ListedDevice[]): string {
-  const screen: Terminal = { width: 0, colour: false, unicode: true }
+  const screen: Terminal = { width: Number.POSITIVE_INFINITY, colour: false, unicode: true }
   return devices
     .map((device) => {
       const holder = device.attachedTo ?? (device.state === 'unknown' ? '?' : '-')

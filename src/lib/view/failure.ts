@@ -1,4 +1,4 @@
-import { paint, plain, type Terminal } from './terminal.ts'
+import { paint, plain, sentence, type Terminal } from './terminal.ts'
 
 /** A failure in words: what, on which object, what to do next. */
 export function renderFailure(
@@ -13,14 +13,11 @@ export function renderFailure(
 ): string {
   const candidates = failure.candidates ?? []
   const width = Math.max(0, ...candidates.map((each) => each.selector.length))
-  const lines = [
-    `qusb: ${paint('error:', 'red', terminal)} ${plain(`${failure.message} [${failure.code}]`, terminal)}`,
-    ...candidates.map(
-      (each) =>
-        `  ${plain(each.selector.padEnd(width), terminal).padEnd(width)}  ${plain(each.description, terminal)}`,
-    ),
-  ]
+  const words = sentence(`qusb: error: ${failure.message} [${failure.code}]`, terminal)
+  const lines = candidates.map(
+    (each) => `  ${plain(each.selector, terminal).padEnd(width)}  ${plain(each.description, terminal)}`,
+  )
   if (failure.hint !== null) lines.push(`  ${plain(failure.hint, terminal)}`)
   if (failure.detail !== null) lines.push(`  (${plain(failure.detail, terminal)})`)
-  return `${lines.join('\n')}\n`
+  return words.replace('error:', paint('error:', 'red', terminal)) + lines.map((line) => `${line}\n`).join('')
 }

@@ -42,7 +42,7 @@ function styleOf(event: HistoryEvent): Style | undefined {
  * description, frontend, user, rule, how; `-` for none.
  */
 export function renderHistoryLines(result: HistoryResult): string {
-  const screen: Terminal = { width: 0, colour: false, unicode: true }
+  const screen: Terminal = { width: Number.POSITIVE_INFINITY, colour: false, unicode: true }
   return result.events
     .map((event) => {
       const fields = [

@@ -1,6 +1,6 @@
 import type { InfoResult } from '../passthrough/results.ts'
 import { driftSentence, placeWords, speedWords } from './device-words.ts'
-import { localTime, paint, plain, type Terminal } from './terminal.ts'
+import { localTime, paint, plain, sentence, type Terminal } from './terminal.ts'
 
 /** Everything known of one device, a fact a line. */
 export function renderInfo(result: InfoResult, terminal: Terminal): string {
@@ -34,7 +34,7 @@ export function renderInfo(result: InfoResult, terminal: Terminal): string {
   const drift = driftSentence(device)
   if (drift !== undefined) advice.push(drift)
   if (advice.length > 0) lines.push('', 'Before you give it away:')
-  for (const text of advice) lines.push(`  - ${plain(text, terminal)}`)
+  for (const text of advice) lines.push(sentence(`- ${text}`, terminal, '  ').trimEnd())
   return lines.map((line) => `${line}\n`).join('')
 }
 

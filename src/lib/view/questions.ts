@@ -2,6 +2,7 @@ import { QusbError } from '../errors.ts'
 import type { Attachment, ListedDevice } from '../passthrough/results.ts'
 import { findAlike, holderWords, kindWords, noteWords, placeWords } from './device-words.ts'
 import { cutToWidth, displayWidth } from './display-width.ts'
+import { type Column, fitColumns } from './table.ts'
 import { describeTerminal, plain, type Terminal } from './terminal.ts'
 
 /** Room that the question's own marks take at the left of a choice, columns. */
@@ -27,7 +28,7 @@ export async function chooseDevice<D extends ListedDevice>(
   return await ask(
     'select',
     'Which device?',
-    alignRows(rows, terminal).map((name, i) => ({ name, value: devices[i] as D })),
+    alignRows(rows, 2, terminal).map((name, i) => ({ name, short: rows[i]?.[0], value: devices[i] as D })),
     signal,
   )
 }
@@ -67,26 +68,42 @@ export async function chooseAttachments<A extends Omit<Attachment, 'since'>>(
   return await ask(
     'checkbox',
     'Which are to be detached?',
-    alignRows(rows, terminal).map((name, i) => ({ name, value: attachments[i] as A })),
+    alignRows(rows, 2, terminal).map((name, i) => ({
+      name,
+      short: rows[i]?.[0],
+      value: attachments[i] as A,
+      // The only one is what is meant.
+      checked: rows.length === 1,
+    })),
     signal,
   )
 }
 
-/** Columns of equal width, cut to the terminal. */
-export function alignRows(rows: readonly string[][], terminal: Terminal): string[] {
+/**
+ * Columns of equal width, as wide as the terminal has room for.
+ * @param elastic the column that is cut where there is no room
+ */
+export function alignRows(rows: readonly string[][], elastic: number, terminal: Terminal): string[] {
   const texts = rows.map((row) => row.map((text) => plain(text, terminal)))
-  const widths = (texts[0] ?? []).map((_, i) => Math.max(...texts.map((row) => displayWidth(row[i] ?? ''))))
-  return texts.map((row) => {
-    const line = row.map((text, i) => text + ' '.repeat((widths[i] ?? 0) - displayWidth(text))).join('  ')
-    return cutToWidth(line.trimEnd(), terminal.width - MARKS, terminal.unicode)
-  })
+  const natural = (texts[0] ?? []).map((_, i) => Math.max(...texts.map((row) => displayWidth(row[i] ?? ''))))
+  const columns = natural.map((_, i): Column => ({ title: '', ...(i === elastic ? { least: 12 } : {}) }))
+  const widths = fitColumns(columns, natural, terminal.width - MARKS)
+  return texts.map((row) =>
+    row
+      .map((text, i) => {
+        const cut = cutToWidth(text, widths[i] ?? 0, terminal.unicode)
+        return cut + ' '.repeat(Math.max(0, (widths[i] ?? 0) - displayWidth(cut)))
+      })
+      .join('  ')
+      .trimEnd(),
+  )
 }
 
 /** Puts one question on stderr, so that stdout carries the result alone. */
 async function ask<T>(
   type: 'select' | 'checkbox',
   message: string,
-  choices: { name: string; value: unknown }[],
+  choices: { name: string; value: unknown; short?: string | undefined; checked?: boolean }[],
   signal: AbortSignal | undefined,
 ): Promise<T> {
   // Loaded when there is a question, which is seldom: it costs more than the rest of a run.
@@ -103,7 +120,7 @@ async function ask<T>(
   })
   try {
     const answers = await Promise.race([
-      prompt([{ type, name: 'answer', message, choices, pageSize: 12 }]),
+      prompt([{ type, name: 'answer', message, choices, pageSize: 12, required: true }]),
       end,
     ])
     return answers.answer as T

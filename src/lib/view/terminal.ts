@@ -1,15 +1,16 @@
 import { cleanText } from '../model/text.ts'
+import { displayWidth } from './display-width.ts'
 
 /** What the place that a view is drawn on can show. */
 export interface Terminal {
-  /** Columns. */
+  /** Columns; without end where it is not a terminal. */
   width: number
   colour: boolean
   /** Whether characters beyond ASCII arrive as meant. */
   unicode: boolean
 }
 
-/** Taken where a terminal does not tell its width, and for what is not a terminal. */
+/** Taken where a terminal does not tell its width. */
 const USUAL_WIDTH = 80
 
 /** The longest single text a view takes in: longer than anything that is let in at a door. */
@@ -26,7 +27,7 @@ export function describeTerminal(
   const locale = [env.LC_ALL, env.LC_CTYPE, env.LANG].find((value) => value !== undefined && value !== '')
   const columns = stream.columns ?? 0
   return {
-    width: columns > 0 ? columns : USUAL_WIDTH,
+    width: stream.isTTY !== true ? Number.POSITIVE_INFINITY : columns > 0 ? columns : USUAL_WIDTH,
     colour: stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
     unicode: stream.isTTY !== true || /utf-?8/i.test(locale ?? ''),
   }
@@ -37,9 +38,13 @@ export function describeTerminal(
  * nothing beyond ASCII either: there the second byte of an innocent letter is a control character.
  */
 export function plain(text: string, terminal: Terminal): string {
+  if (ASCII.test(text)) return text.trim()
   const clean = cleanText(text, TEXT_LIMIT).text
   return terminal.unicode ? clean : clean.replaceAll('…', '...').replace(/[^\x20-\x7e]/g, '_')
 }
+
+/** Most text there is: it needs no cleaning, and a long list is many texts. */
+const ASCII = /^[\x20-\x7e]{0,2000}$/
 
 const STYLES = {
   bold: ['\u001b[1m', '\u001b[22m'],
@@ -56,6 +61,21 @@ export function paint(text: string, style: Style | undefined, terminal: Terminal
   if (style === undefined || !terminal.colour || text === '') return text
   const [on, off] = STYLES[style]
   return `${on}${text}${off}`
+}
+
+/**
+ * A sentence for a person, broken between words where the terminal is too narrow; what follows the first line is
+ * indented. Not for what is to be pasted.
+ */
+export function sentence(text: string, terminal: Terminal, indent = ''): string {
+  const lines: string[] = []
+  for (const word of plain(text, terminal).split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && displayWidth(`${last} ${word}`) <= terminal.width)
+      lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(`${indent}${lines.length === 0 ? '' : '  '}${word}`)
+  }
+  return `${lines.join('\n')}\n`
 }
 
 /** A moment as a person at this machine reads it, `2026-07-01 09:05`; the text itself where it is no date. */

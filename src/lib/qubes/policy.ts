@@ -1,0 +1,121 @@
+import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import type { QubeName } from '../model/names.ts'
+import type { Port } from '../model/port.ts'
+import type { Site } from '../site/site.ts'
+
+/** A call that a grant would allow. */
+export interface GuardedCall {
+  caller: QubeName | `${QubeName}-dm`
+  backend: QubeName
+  port: Port
+}
+
+/** Where a rule stands. */
+export interface RulePlace {
+  file: string
+  line: number
+}
+
+/** Files that sort before this are read before a grant, whatever its number. */
+const GRANT_PREFIX = '34-qusb'
+const FILE_LIMIT = 1024 * 1024
+const FILES_LIMIT = 1000
+/** The program is Python: its start alone may take a while on a busy dom0, ms. */
+const EVALUATE_MS = 10_000
+
+/**
+ * A rule of the user's that denies this call. One that sorts before a grant wins by itself, and without a word; one
+ * that sorts later would lose, though the user meant it (FACTS section 3). A catch-all that sorts later is no word about USB.
+ * @returns undefined where there is none, or where `qrexec-policy-exec`, which knows tags and includes, says allow
+ */
+export async function findDenyRule(site: Site, call: GuardedCall): Promise<RulePlace | undefined> {
+  const rule = findFirstRule(site, call)
+  if (rule === undefined || rule.action !== 'deny') return undefined
+  return (await isAllowed(site, call)) ? undefined : { file: rule.file, line: rule.line }
+}
+
+interface FoundRule extends RulePlace {
+  action: string
+}
+
+function findFirstRule(site: Site, call: GuardedCall): FoundRule | undefined {
+  for (const { name, file } of listPolicyFiles(site)) {
+    const isBefore = name < GRANT_PREFIX
+    const lines = readPolicyFile(file)
+    for (const [i, line] of lines.entries()) {
+      const action = matchRule(line, call, isBefore)
+      if (action !== undefined) return { file, line: i + 1, action }
+    }
+  }
+  return undefined
+}
+
+/** All that counts, in the order in which it is read; a name in an earlier directory shadows the same in a later one. */
+function listPolicyFiles(site: Site): { name: string; file: string }[] {
+  const files = new Map<string, string>()
+  for (const directory of site.policyReadDirs) {
+    let names: string[]
+    try {
+      names = readdirSync(directory)
+    } catch {
+      continue
+    }
+    for (const name of names) {
+      if (name.endsWith('.policy') && !name.startsWith('.') && !files.has(name))
+        files.set(name, join(directory, name))
+    }
+  }
+  return [...files]
+    .map(([name, file]) => ({ name, file }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .slice(0, FILES_LIMIT)
+}
+
+/** What cannot be read is passed over: the real policy will have its say in the call itself. */
+function readPolicyFile(file: string): string[] {
+  let fd: number | undefined
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    const stat = fstatSync(fd)
+    return stat.isFile() && stat.size <= FILE_LIMIT ? readFileSync(fd, 'utf8').split('\n') : []
+  } catch {
+    return []
+  } finally {
+    if (fd !== undefined) closeSync(fd)
+  }
+}
+
+/** @returns the action of a line that is about this call; undefined for any other line */
+function matchRule(line: string, call: GuardedCall, catchAll: boolean): string | undefined {
+  const [service, argument, source, target, action] = line.trim().split(/\s+/)
+  if (service === undefined || service.startsWith('#') || service.startsWith('!')) return undefined
+  if (service !== 'qubes.USB' && !(catchAll && service === '*')) return undefined
+  if (argument !== '*' && argument !== `+${call.port}`) return undefined
+  return mayBe(source, call.caller) && mayBe(target, call.backend) ? action : undefined
+}
+
+/** Tags and types only qubesd knows: they may be meant, and `qrexec-policy-exec` decides. */
+function mayBe(token: string | undefined, name: string): boolean {
+  return token === name || token === '@anyvm' || token === '*' || /^@(tag|type):/.test(token ?? '')
+}
+
+async function isAllowed(site: Site, call: GuardedCall): Promise<boolean> {
+  if (!existsSync(site.policyExec)) return false
+  const result = await execa(
+    site.policyExec,
+    ['--assume-yes-for-ask', '--just-evaluate', call.caller, call.backend, `qubes.USB+${call.port}`],
+    {
+      stdin: 'ignore',
+      stdout: 'ignore',
+      stderr: 'ignore',
+      reject: false,
+      timeout: EVALUATE_MS,
+      killSignal: 'SIGKILL',
+      extendEnv: false,
+      env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
+    },
+  )
+  return result.exitCode === 0
+}
