@@ -50,7 +50,7 @@ describe('an attach', () => {
   it('is one sentence', () => {
     expect(attach({})).toBe('Attached sys-usb:2-1 (SanDisk Cruzer Blade, 0781:5567) to work.\n')
     expect(attach({ changed: false })).toBe(
-      'sys-usb:2-1 (SanDisk Cruzer Blade, 0781:5567) is already attached to work: nothing to do.\n',
+      'sys-usb:2-1 (SanDisk Cruzer Blade, 0781:5567) is already attached to work:\n  nothing to do.\n',
     )
   })
 
@@ -80,7 +80,8 @@ describe('a detach', () => {
     expect(detach({ attachments })).toBe(`\
 Detached sys-usb:2-1 (SanDisk Cruzer Blade, 0781:5567) from work.
 sys-usb:2-2 (SanDisk Cruzer Blade, 0781:5567) is not attached: nothing to do.
-Could not detach sys-usb:2-3 (SanDisk Cruzer Blade, 0781:5567) from work: work did not let go in time [TIMEOUT]
+Could not detach sys-usb:2-3 (SanDisk Cruzer Blade, 0781:5567) from work: work
+  did not let go in time [TIMEOUT]
   Try again.
   (I/O_[2J error)
 `)
@@ -213,7 +214,7 @@ describe('a terminal', () => {
       { LC_ALL: 'C', LANG: 'en_US.UTF-8' },
       { width: 100, colour: true, unicode: false },
     ],
-    ['that is a pipe', {}, {}, { width: 80, colour: false, unicode: true }],
+    ['that is a pipe', {}, {}, { width: Number.POSITIVE_INFINITY, colour: false, unicode: true }],
     ['of no width', { isTTY: true, columns: 0 }, {}, { width: 80, colour: true, unicode: false }],
   ])('%s', (_, stream, env, expected) => {
     expect(describeTerminal(stream, env)).toEqual(expected)

@@ -1,0 +1,62 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { BARE_PASSTHROUGH, type BenchLab, PROGRAM, withLab } from './lab.ts'
+import { measure, printTable, runNode, type Times } from './measure.ts'
+
+const ROUNDS = 12
+const DEVICE = ['sys-usb', '2-1', 'work'] as const
+
+/** Attach and detach, beside the bare calls of the services. */
+export async function benchAttach(): Promise<void> {
+  await withLab(null, async (bench) => {
+    const { env, site } = bench
+    const bare = (what: string): string[] => [
+      BARE_PASSTHROUGH,
+      what,
+      site.qrexecClient,
+      site.policyDir,
+      ...DEVICE,
+    ]
+    const pause = { name: 'pause', work: () => untilFree(bench) }
+    const times = await measure(
+      [
+        { name: 'bare attach', args: bare('attach') },
+        { name: 'bare detach (frontend only)', args: bare('detach') },
+        pause,
+        { name: 'qusb attach', args: [PROGRAM, 'attach', ...DEVICE], env },
+        { name: 'qusb detach (both sides clean)', args: [PROGRAM, 'detach', ...DEVICE], env },
+        pause,
+      ],
+      ROUNDS,
+    )
+    const find = (name: string): Times => times.find((each) => each.name.startsWith(name)) ?? missing(name)
+    printTable(
+      'Attach and detach, ms (aim: qusb’s own share of an attach under 60)',
+      ['', 'least', 'median', 'more than bare'],
+      ['attach', 'detach'].flatMap((what) => {
+        const [least, most] = [find(`bare ${what}`), find(`qusb ${what}`)]
+        return [
+          [least.name, least.least, least.median, ''],
+          [most.name, most.least, most.median, most.least - least.least],
+        ]
+      }),
+    )
+  })
+}
+
+/** Waits until the backend has let the device go: its word for that comes up to a second late. */
+async function untilFree({ lab, env }: BenchLab): Promise<void> {
+  for (let tries = 0; tries < 50; tries++) {
+    const { devices } = await lab.status()
+    if (devices.every((device) => device.attachedTo === null)) {
+      // qusb settles what the bare calls left behind, so that it does not count.
+      await runNode([PROGRAM, 'list'], env)
+      return
+    }
+    await wait(100)
+  }
+  throw new Error('the device was not released within 5 s')
+}
+
+function missing(name: string): never {
+  throw new Error(`nothing was measured as ${name}`)
+}

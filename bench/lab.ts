@@ -1,0 +1,61 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { type RunningLab, startLab } from '../src/lab/client.ts'
+import type { LabFileText } from '../src/lab/file/schema.ts'
+import { makeMarker, renderProbe } from '../src/lib/qubes/survey.ts'
+import { type Site, siteSchema } from '../src/lib/site/site.ts'
+
+/** The built program, and files of ours that are run as they are. */
+export const PROGRAM = resolve('bin/qusb.cjs')
+export const FLOOR = resolve('bench/floor.cjs')
+export const BARE_CALLS = resolve('bench/bare-calls.cjs')
+export const BARE_PASSTHROUGH = resolve('bench/bare-passthrough.cjs')
+
+export interface BenchLab {
+  lab: RunningLab
+  site: Site
+  env: NodeJS.ProcessEnv
+  /** The probe as a file, for the bare calls. */
+  probe: string
+}
+
+/** Brings up a lab, does the work, and takes the lab down. */
+export async function withLab(
+  file: LabFileText | null,
+  work: (bench: BenchLab) => Promise<void>,
+): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'qusb-bench-'))
+  const lab = await startLab({
+    file,
+    name: `bench-${process.pid}`,
+    bundle: resolve('dist/lab.cjs'),
+    lifetime: 1800,
+  })
+  try {
+    const probe = join(directory, 'probe')
+    writeFileSync(probe, renderProbe(makeMarker()))
+    const site = siteSchema.parse(JSON.parse(readFileSync(lab.site, 'utf8')))
+    await work({ lab, site, env: { QUSB_SITE: lab.site }, probe })
+  } finally {
+    await lab.down()
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** A lab with many backends, each with as many devices. */
+export function manyBackends(backends: number, devices: number): LabFileText {
+  const names = Array.from({ length: backends }, (_, i) => `sys-usb-${i + 1}`)
+  return {
+    qubes: [...names.map((name) => ({ name, backend: true })), { name: 'work' }],
+    devices: names.flatMap((backend) =>
+      Array.from({ length: devices }, (_, i) => ({
+        backend,
+        kind: 'webcam',
+        // Ten on each hub.
+        port: `1-${Math.floor(i / 10) + 1}.${(i % 10) + 1}`,
+        serial: `${backend}-${i}`,
+      })),
+    ),
+  }
+}

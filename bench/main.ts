@@ -1,0 +1,21 @@
+// `npm run bench [NAME…]`: all benchmarks, or those named. Each prints a table.
+import { benchAttach } from './attach.ts'
+import { benchFloor } from './floor.ts'
+import { benchList } from './list.ts'
+import { benchStore } from './store.ts'
+
+const BENCHMARKS: Record<string, () => Promise<void>> = {
+  floor: benchFloor,
+  list: benchList,
+  attach: benchAttach,
+  store: benchStore,
+}
+
+const named = process.argv.slice(2)
+for (const name of named.length > 0 ? named : Object.keys(BENCHMARKS)) {
+  const benchmark = BENCHMARKS[name]
+  if (benchmark === undefined) {
+    throw new Error(`there is no benchmark ${name}, but ${Object.keys(BENCHMARKS).join(', ')}`)
+  }
+  await benchmark()
+}
