@@ -21,8 +21,12 @@ export abstract class QusbCommand extends Command {
     debug: boolean({ description: 'print the stack of an error', helpGroup: 'GLOBAL' }),
   }
 
+  /** Tells what is being done; the empty text clears the line, so that others may write. */
+  private progress: (what: string) => void = () => {}
+
   /** Errors are told in one place, src/cli/failure.ts. */
   override async catch(error: Error): Promise<never> {
+    this.progress('')
     throw error
   }
 
@@ -43,12 +47,13 @@ export abstract class QusbCommand extends Command {
     if (siteFile !== undefined && siteFile !== '' && process.stderr.isTTY === true) {
       process.stderr.write(`qusb: using the site ${cleanText(siteFile, 200).text} (QUSB_SITE)\n`)
     }
+    this.progress = startProgress(process.stderr)
     return {
       site,
       config: loadConfig(site),
       user: loginName(),
-      signal: abortOnSignals(),
-      progress: startProgress(process.stderr),
+      signal: abortOnSignals(() => this.progress('')),
+      progress: this.progress,
     }
   }
 
@@ -59,6 +64,7 @@ export abstract class QusbCommand extends Command {
 
   /** Prints a result on stdout: as JSON, or as it is drawn. */
   protected print<T>(result: T, json: boolean, draw: (result: T) => string): void {
+    this.progress('')
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : draw(result))
   }
 
@@ -74,7 +80,11 @@ export abstract class QusbCommand extends Command {
     const { result, failure } = outcome
     this.print(result, flags.json, draw)
     const screen = describeTerminal(process.stderr, process.env)
-    process.stderr.write(renderWarnings(result.warnings ?? [], screen))
+    // What is told as the failure need not be told before as a warning.
+    const warnings = (result.warnings ?? []).filter(
+      (warning) => flags.json || warning.message !== failure?.message,
+    )
+    process.stderr.write(renderWarnings(warnings, screen))
     if (failure === undefined) return
     if (flags.json) process.exitCode = failure.exitCode
     else process.exitCode = tellFailure(failure, flags)

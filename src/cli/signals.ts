@@ -3,10 +3,12 @@ import { EXIT_CODES, QusbError } from '../lib/errors.ts'
 /**
  * Turns the first SIGINT, SIGHUP or SIGTERM into an abort, so that what is half done is undone.
  * The second ends the program at once and says that nothing was undone.
+ * @param beforeWords called before anything is said: a line of progress may be in the way
  */
-export function abortOnSignals(): AbortSignal {
+export function abortOnSignals(beforeWords: () => void): AbortSignal {
   const controller = new AbortController()
   const onSignal = (signal: NodeJS.Signals): void => {
+    beforeWords()
     const code = signal === 'SIGINT' ? 'INTERRUPTED' : 'TERMINATED'
     if (controller.signal.aborted) {
       process.stderr.write(

@@ -2,7 +2,7 @@ import { string } from '@oclif/core/args'
 import { boolean } from '@oclif/core/flags'
 import { QusbCommand } from '../cli/command.ts'
 import { list } from '../lib/passthrough/list.ts'
-import type { ListedDevice } from '../lib/passthrough/results.ts'
+import type { ListResult } from '../lib/passthrough/results.ts'
 import { readQube } from '../lib/passthrough/words.ts'
 import { renderDeviceLines, renderDeviceList } from '../lib/view/device-table.ts'
 import { renderDeviceTree } from '../lib/view/device-tree.ts'
@@ -37,10 +37,12 @@ export default class List extends QusbCommand {
       all: flags.all || flags.tree,
       attached: flags.attached,
     })
-    this.report(outcome, flags, ({ devices }) => this.draw(devices, flags.tree))
+    this.report(outcome, flags, (result) => this.draw(result, flags.tree))
   }
 
-  private draw(devices: ListedDevice[], tree: boolean): string {
+  private draw({ devices, error }: ListResult, tree: boolean): string {
+    // A backend that failed has not said that it has no devices.
+    if (devices.length === 0 && error !== undefined) return ''
     if (tree) return renderDeviceTree(devices, this.terminal())
     return process.stdout.isTTY === true
       ? renderDeviceList(devices, this.terminal())

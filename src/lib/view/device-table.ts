@@ -13,7 +13,7 @@ import { plain, sentence, type Terminal } from './terminal.ts'
 
 /** The devices as a table for a person; what needs a sentence stands below it. */
 export function renderDeviceList(devices: readonly ListedDevice[], terminal: Terminal): string {
-  if (devices.length === 0) return 'No USB devices.\n'
+  if (devices.length === 0) return 'No USB devices to show.\n'
   const alike = findAlike(devices)
   const notes = devices.map((device) => noteWords(device).join(', '))
   const hasNotes = notes.some((note) => note !== '')

@@ -13,7 +13,7 @@ interface Node {
 
 /** The devices where they are plugged: backends, their buses, hubs, ports. */
 export function renderDeviceTree(devices: readonly ListedDevice[], terminal: Terminal): string {
-  if (devices.length === 0) return 'No USB devices.\n'
+  if (devices.length === 0) return 'No USB devices to show.\n'
   const lines: string[] = []
   for (const backend of [...new Set(devices.map((device) => device.backend))].sort()) {
     const own = devices.filter((device) => device.backend === backend)

@@ -45,7 +45,7 @@ const troubled = [
 
 describe('the table of devices', () => {
   it('says that there are none', () => {
-    expect(renderDeviceList([], screen)).toBe('No USB devices.\n')
+    expect(renderDeviceList([], screen)).toBe('No USB devices to show.\n')
   })
 
   it('is calm and aligned, and shows serials only where they tell two devices apart', () => {

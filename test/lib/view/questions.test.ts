@@ -16,7 +16,7 @@ describe('the choices of a question', () => {
 
   it('are cut where the description is, so that what follows is seen', () => {
     expect(alignRows(rows, 2, { width: 60, colour: false, unicode: true })).toEqual([
-      'sys-usb:2-1    0781:5567  storage: SanDisk Cruze…  work',
+      'sys-usb:2-1    0781:5567  storage: SanDisk Cruzer…  work',
       'sys-usb:1-4.1  046d:0825  camera: 键盘',
     ])
   })
