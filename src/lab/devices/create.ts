@@ -68,7 +68,7 @@ const MODELS: Readonly<Record<DeviceKind, Model>> = {
     milliamps: 80,
   },
   webcam: {
-    speeds: [480],
+    speeds: [480, 12],
     vendorId: 0x046d,
     productId: 0x0825,
     bcdDevice: 0x0012,

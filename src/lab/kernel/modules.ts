@@ -21,10 +21,7 @@ export const MODULE_FOLDERS = [
   'kernel/net/core/',
 ]
 
-/**
- * What the guests drive: their network, a USB controller, the lab's devices (ldusb: the thermometer), a file
- * system, USB/IP.
- */
+/** What the guests drive: their network, a USB controller, the lab's devices, a file system, USB/IP. */
 export const WANTED = [
   'virtio_pci',
   'virtio_net',
@@ -33,8 +30,8 @@ export const WANTED = [
   'sd_mod',
   'usbhid',
   'hid_generic',
+  'evdev',
   'ftdi_sio',
-  'ldusb',
   'vfat',
   'nls_cp437',
   'nls_ascii',

@@ -71,14 +71,37 @@ export async function putToUse(guest: Guest, port: string, definition: DeviceDef
     disk=/dev/\${device##*/}; `
   const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
   const steps: string[] = []
+  if (use.givenTo !== undefined)
+    throw new NotInThisEngine(
+      'the kernel engine has no Xen to give a block device: the process engine shows one',
+    )
   if (use.mounted !== undefined) {
     const place = quoted(use.mounted)
     steps.push(`${disk} mkdosfs "$disk" >/dev/null && mkdir -p ${place} && mount -t vfat "$disk" ${place}`)
   }
   if (use.swap) steps.push(`${disk} mkswap "$disk" >/dev/null && swapon "$disk"`)
+  if (use.typesInDom0) steps.push(startSenders(port))
   if (!authorized) steps.push(`echo 0 > /sys/bus/usb/devices/${port}/authorized`)
   for (const step of steps) {
     const { code, stderr } = await runScript(guest, step, LIMIT)
     if (code !== 0) throw new Error(`cannot put ${port} to use: ${stderr.trim() || `code ${code}`}`)
   }
+}
+
+/** Runs what carries input to dom0 for each event device of a port: a process in the cgroup of that service. */
+function startSenders(port: string): string {
+  return `slice='/sys/fs/cgroup/system.slice/system-qubes\\x2dinput\\x2dsender\\x2dkeyboard.slice'
+    events=
+    until [ -n "$events" ]; do
+      for event in /sys/class/input/event*; do
+        case "$(readlink -f "$event")" in */${port}:*) events="$events \${event##*/}" ;; esac
+      done
+      [ -n "$events" ] || sleep 0.1
+    done
+    for event in $events; do
+      group="$slice/qubes-input-sender-keyboard@$event.service"
+      mkdir -p "$group"
+      sleep 1000000 < /dev/null > /dev/null 2>&1 &
+      echo $! > "$group/cgroup.procs"
+    done`
 }

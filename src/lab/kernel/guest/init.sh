@@ -4,6 +4,7 @@ export PATH=/usr/bin:/bin
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
+mount -t cgroup2 none /sys/fs/cgroup
 mount -t tmpfs none /run
 mount -t tmpfs none /tmp
 chmod 1777 /tmp
