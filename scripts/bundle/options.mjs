@@ -34,6 +34,7 @@ const lean = {
       [/^@inquirer\/editor$/, 'no-editor.mjs'],
       [/^@colors\/colors\/safe$/, 'no-colours.cjs'],
       [/^debug$/, 'no-debug.cjs'],
+      [/^human-signals$/, 'no-human-signals.mjs'],
       [/^(tinyglobby|minimatch|lilconfig|cli-spinners|wordwrap)$/, 'cold.cjs'],
     ]
     for (const [filter, file] of replaced) build.onResolve({ filter }, () => ({ path: here(file) }))

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { qubeNameSchema } from '../model/names.ts'
-import { parseJsonFile, readSmallFile, type Site } from './site.ts'
+import { ONCE, parseJsonFile, readSmallFile, type Site } from './site.ts'
 
 /** The user's configuration, `config.json` in the configuration directory. Everything may be left out. */
 export const configSchema = z.strictObject({
@@ -28,6 +28,6 @@ export type Config = z.infer<typeof configSchema>
  */
 export function loadConfig(site: Site): Config {
   const file = join(site.configDir, 'config.json')
-  if (!existsSync(file)) return configSchema.parse({})
+  if (!existsSync(file)) return configSchema.parse({}, ONCE)
   return parseJsonFile(configSchema, readSmallFile(file, 'configuration'), file)
 }

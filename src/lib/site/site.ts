@@ -50,6 +50,9 @@ export const siteSchema = z.strictObject({
 })
 export type Site = z.infer<typeof siteSchema>
 
+/** A schema that is used once in a run is not worth compiling: that takes zod longer than the parse. */
+export const ONCE = { jitless: true }
+
 /** The most a site or configuration file may hold, bytes. */
 const FILE_LIMIT = 64 * 1024
 
@@ -59,7 +62,7 @@ const FILE_LIMIT = 64 * 1024
  * @throws QusbError USAGE when the file cannot be read, is not valid, or could have been written by others
  */
 export function loadSite(siteFile: string | undefined): Site {
-  if (siteFile === undefined || siteFile === '') return siteSchema.parse({})
+  if (siteFile === undefined || siteFile === '') return siteSchema.parse({}, ONCE)
   const file = resolve(siteFile)
   const isRoot = process.getuid?.() === 0
   if (isRoot) refuseWritableByOthers(file)
@@ -114,7 +117,7 @@ export function parseJsonFile<T>(schema: z.ZodType<T>, content: string, file: st
   } catch (error) {
     throw new QusbError('USAGE', `${file} is not JSON: ${(error as Error).message}`, { cause: error })
   }
-  const parsed = schema.safeParse(value)
+  const parsed = schema.safeParse(value, ONCE)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   const where = issue === undefined || issue.path.length === 0 ? '' : ` at ${issue.path.join('.')}`
