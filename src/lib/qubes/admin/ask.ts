@@ -1,0 +1,137 @@
+import { DOM0, type QubeName } from '../../model/names.ts'
+import type { Site } from '../../site/site.ts'
+import { AdminError } from './admin-error.ts'
+import { type AdminCall, callAdmin } from './call.ts'
+import {
+  type Assignment,
+  isUsbController,
+  type Lines,
+  type OfferedDevice,
+  parseAvailable,
+  parseDenied,
+  parseHeld,
+  readAssignments,
+  readOffered,
+} from './device-lines.ts'
+import { type KnownQube, parseQubeList } from './qube-list.ts'
+
+/** qubesd does one thing at a time: more connections than a few only wait there. */
+const CONNECTIONS = 8
+
+/** How a question is put: where, and until when. */
+export interface Asking {
+  site: Site
+  signal?: AbortSignal
+  /** For each call, ms. */
+  timeoutMs?: number
+}
+
+async function ask({ site, signal, timeoutMs }: Asking, call: AdminCall): Promise<string> {
+  const data = await callAdmin(site, {
+    ...call,
+    ...(signal === undefined ? {} : { signal }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  })
+  return data.toString('utf8')
+}
+
+/** Asks in the words of Qubes 4.3, and where qubesd does not know them in those of Qubes 4.2. */
+async function askEither(asking: Asking, call: AdminCall, older: AdminCall): Promise<string> {
+  try {
+    return await ask(asking, call)
+  } catch (error) {
+    if (!(error instanceof AdminError) || !isUnknownCall(error)) throw error
+    return await ask(asking, older)
+  }
+}
+
+/** A call that qubesd does not know gets an empty answer (core-admin, qubes/api: ProtocolError). */
+export function isUnknownCall(error: AdminError): boolean {
+  return error.type === 'empty' || error.type === 'ProtocolError' || error.type === 'PermissionDenied'
+}
+
+/** Every qube, and whether it runs. @throws AdminError */
+export async function askForQubes(asking: Asking): Promise<Map<QubeName, KnownQube>> {
+  return parseQubeList(await ask(asking, { method: 'admin.vm.List' }))
+}
+
+/** Which of these qubes have a USB controller, or will when they are started. @throws AdminError */
+export async function askForControllers(asking: Asking, qubes: readonly KnownQube[]): Promise<Set<QubeName>> {
+  const [available, held] = await Promise.all([
+    ask(asking, { method: 'admin.vm.device.pci.Available' }),
+    inTurns(qubes, async ({ name, state }) => {
+      const method =
+        state === 'halted' ? 'admin.vm.device.pci.Assigned' : ('admin.vm.device.pci.Attached' as const)
+      return await askEither(
+        asking,
+        { method, dest: name },
+        { method: 'admin.vm.device.pci.List', dest: name },
+      )
+    }),
+  ])
+  const controllers = new Set(
+    parseAvailable(available)
+      .entries.filter(isUsbController)
+      .map(({ portId }) => portId),
+  )
+  return new Set(
+    qubes.flatMap(({ name }, i) => {
+      const { entries } = parseHeld(held[i] ?? '')
+      return entries.some((entry) => entry.backend === DOM0 && controllers.has(entry.portId)) ? [name] : []
+    }),
+  )
+}
+
+/** What qubesd says that a qube offers. @throws AdminError */
+export async function askForDevices(
+  asking: Asking,
+  backend: QubeName,
+  port = '',
+): Promise<Lines<OfferedDevice>> {
+  const text = await ask(asking, { method: 'admin.vm.device.usb.Available', dest: backend, arg: port })
+  return readOffered(parseAvailable(text))
+}
+
+/** What qubesd will attach to these qubes by itself. @throws AdminError */
+export async function askForAssignments(
+  asking: Asking,
+  frontends: readonly QubeName[],
+): Promise<Lines<Assignment>> {
+  const answers = await inTurns(frontends, async (dest) =>
+    readAssignments(
+      dest,
+      parseHeld(
+        await askEither(
+          asking,
+          { method: 'admin.vm.device.usb.Assigned', dest },
+          { method: 'admin.vm.device.usb.List', dest },
+        ),
+      ),
+    ),
+  )
+  return {
+    entries: answers.flatMap(({ entries }) => entries),
+    rejected: answers.reduce((sum, { rejected }) => sum + rejected, 0),
+  }
+}
+
+/** The interface codes that a qube is denied; none in Qubes 4.2, which has no such list. @throws AdminError */
+export async function askForDenied(asking: Asking, qube: QubeName): Promise<string[]> {
+  try {
+    return parseDenied(await ask(asking, { method: 'admin.vm.device.denied.List', dest: qube }))
+  } catch (error) {
+    if (error instanceof AdminError && isUnknownCall(error)) return []
+    throw error
+  }
+}
+
+/** Does the work for each, a few at a time. @returns the results in the order of the items */
+export async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  let next = 0
+  const turn = async (): Promise<void> => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i] as T)
+  }
+  await Promise.all(Array.from({ length: Math.min(CONNECTIONS, items.length) }, turn))
+  return results
+}
