@@ -40,10 +40,13 @@ export interface Bench {
 
 let count = 0
 
-/** Brings up a lab of the process engine for one test file. */
+/** The engine of benches that do not say: tests that hold on both are run again with this variable set. */
+const usualEngine = () => (process.env.QUSB_TEST_ENGINE === 'kernel' ? 'kernel' : 'process')
+
+/** Brings up a lab for one test file. */
 export async function startBench(
   file: LabFileText | null = null,
-  engine: 'process' | 'kernel' = 'process',
+  engine: 'process' | 'kernel' = usualEngine(),
 ): Promise<Bench> {
   const name = `t${process.pid}-${count++}`
   const bundle = join(ROOT, 'dist/lab.cjs')

@@ -73,7 +73,7 @@ export function explainFailure(
       },
     )
   }
-  const gone = seen.failures.get(chosen.backend)
+  const gone = seen.failures.get(chosen.backend) ?? seen.failures.get(frontend)
   if (gone !== undefined) {
     return new QusbError(gone.code, `${at} was not attached to ${frontend}: ${gone.message}`, {
       ...(gone.hint === undefined ? {} : { hint: gone.hint }),
