@@ -99,3 +99,44 @@ export function planSetup(site: Site, owner: Owner): SetupStep[] {
 export function carryOut(plan: readonly SetupStep[]): void {
   for (const step of plan) if (step.action !== 'unchanged') step.do()
 }
+
+/** What a setup did, as `--json` prints it. */
+export interface SetupOutcome {
+  schema: 1
+  changed: boolean
+  done: { path: string; action: SetupAction; what: string }[]
+  plan?: { step: string; what: string }[]
+}
+
+/**
+ * Sets up this dom0, or plans it.
+ * @param options.groupFile in the format of group(5)
+ * @param options.uid who runs this; only root may do more than plan
+ * @throws QusbError USAGE or NOT_FOUND for the group, REFUSED for what is in the way or for who is not root
+ */
+export function setUpDom0(
+  site: Site,
+  options: { group: string; groupFile: string; dryRun: boolean; uid: number | undefined },
+): SetupOutcome {
+  const owner = {
+    uid: 0,
+    gid: findGroup(options.group, options.groupFile),
+    user: 'root',
+    group: options.group,
+  }
+  if (!options.dryRun && options.uid !== 0) {
+    throw new QusbError('REFUSED', 'only root can set up dom0', { hint: 'sudo qusb setup dom0' })
+  }
+  const steps = planSetup(site, owner)
+  const open = steps.filter((step) => step.action !== 'unchanged')
+  if (options.dryRun) {
+    const plan = open.map(({ path, action, what }) => ({
+      step: action === 'made' ? 'make' : 'change',
+      what: `${path}  ${what}`,
+    }))
+    return { schema: 1, changed: false, done: [], plan }
+  }
+  carryOut(steps)
+  const done = steps.map(({ path, action, what }) => ({ path, action, what }))
+  return { schema: 1, changed: open.length > 0, done }
+}

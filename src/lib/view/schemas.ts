@@ -23,7 +23,9 @@ function published(): Record<string, Published> {
     name,
     {
       description:
-        name === 'error' ? 'what --json prints when a command fails' : `what "qusb ${name} --json" prints`,
+        name === 'error'
+          ? 'what --json prints when a command fails'
+          : `what "qusb ${name === 'setup' ? 'setup dom0' : name} --json" prints`,
       schema,
       io: 'output',
     },
