@@ -28,7 +28,7 @@ export class StreamError extends Error {}
 
 /** Cuts a stream of bytes into records `1\0SUBJECT\0EVENT\0[KEY\0VALUE\0]*\0`. */
 export class EventReader {
-  #rest: Buffer = Buffer.alloc(0)
+  #rest: Buffer = Buffer.alloc(0);
 
   /**
    * Takes the next bytes, and gives the records that are complete by now.
