@@ -4,13 +4,13 @@ import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
 import { listQrexecSockets } from '../qubes/qrexec.ts'
-import { lockDevice } from '../store/place-lock.ts'
 import { readState } from '../store/store.ts'
 import { findBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
 import { endRecords, makeRecord, putRecord } from './journal.ts'
 import { failureToWarning, type Look, lookAt, surveyOf } from './look.ts'
+import { lockOrConflict } from './place-locks.ts'
 import { reconcile } from './reconcile.ts'
 import { release } from './release.ts'
 import type { Attachment, DetachResult, PlanStep, Warning } from './results.ts'
@@ -180,15 +180,7 @@ function shown(device: Device, since: string | null = null): Omit<Detached, 'cha
 /** @throws QusbError */
 async function detachOne(context: Context, device: Device, warnings: Warning[]): Promise<Detached> {
   await reach('lock-device')
-  const lock = await lockDevice(context.site, device, { waitMs: 0, signal: context.signal })
-  if (!('release' in lock)) {
-    throw new QusbError('CONFLICT', `another qusb is at work on ${device.backend}:${device.port}`, {
-      hint:
-        lock.holder === null
-          ? 'Try again in a moment.'
-          : `It is process ${lock.holder}; try again in a moment.`,
-    })
-  }
+  const lock = await lockOrConflict(context, device)
   try {
     return await detachLocked(context, device, warnings)
   } finally {

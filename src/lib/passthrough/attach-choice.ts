@@ -1,0 +1,121 @@
+import { QusbError } from '../errors.ts'
+import type { Device } from '../model/device.ts'
+import type { QubeName } from '../model/names.ts'
+import type { Selector } from '../model/selector.ts'
+import { listQrexecSockets } from '../qubes/qrexec.ts'
+import type { QubeSurvey } from '../qubes/survey.ts'
+import { readState } from '../store/store.ts'
+import { findBackends } from './backends.ts'
+import { chooseDevice, describeDevice } from './choose.ts'
+import type { Context } from './context.ts'
+import { isSame } from './explain.ts'
+import { attachWarnings, guardFrontend } from './guards.ts'
+import { deviceAt, type Look, lookAt, surveyOf, warningsOf } from './look.ts'
+import { reconcile } from './reconcile.ts'
+import type { Place } from './release.ts'
+import type { Warning } from './results.ts'
+import { reach } from './steps.ts'
+
+export interface AttachRequest {
+  /** Where to look; undefined: wherever the selector finds it. */
+  backend: QubeName | undefined
+  selector: Selector
+  frontend: QubeName
+  /** Past the guards that can be forced. */
+  force: boolean
+  /** Only say what would be done. */
+  dryRun: boolean
+  /** For the call of the service, ms. */
+  timeoutMs: number
+}
+
+/** What has been chosen, before anything is done. */
+export interface Chosen {
+  device: Device
+  place: Place
+  seen: Look
+  warnings: Warning[]
+}
+
+/** Surveys, chooses and checks; nothing is changed. */
+export async function chooseForAttach(context: Context, request: AttachRequest): Promise<Chosen> {
+  await reach('survey')
+  const { site } = context
+  const sockets = listQrexecSockets(site)
+  const backends = request.backend === undefined ? findBackends(context).names : [request.backend]
+  const stubdom = sockets.get(request.frontend)?.stubdom ?? false
+  const qubes = new Set(backends)
+  if (!stubdom) qubes.add(request.frontend)
+  context.progress(`looking at ${[...qubes].join(', ')}`)
+  const seen = await lookAt(context, qubes)
+  if (request.backend !== undefined) surveyOf(seen, request.backend)
+
+  await reach('choose')
+  const surveys = backends.flatMap((name) => seen.surveys.get(name) ?? [])
+  const [first] = backends
+  if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
+  const device = chooseDevice(surveys, request.selector)
+  guardFrontend(device.backend, request.frontend)
+  if (!sockets.has(request.frontend)) {
+    throw new QusbError('NOT_RUNNING', `${request.frontend} is not running, or there is no such qube`, {
+      hint: `Start it: qvm-start ${request.frontend}`,
+    })
+  }
+  if (!stubdom) surveyOf(seen, request.frontend)
+  const survey = surveyOf(seen, device.backend)
+  const place = { backend: device.backend, port: device.port, frontend: request.frontend, stubdom }
+  const ended = request.dryRun
+    ? []
+    : await reconcile(context, readState(site).state.attachments, {
+        surveys: new Map([[device.backend, survey]]),
+        failures: new Map(),
+      })
+  return {
+    device,
+    place,
+    seen,
+    warnings: [...ended, ...warningsOf(survey), ...attachWarnings(device, survey)],
+  }
+}
+
+export function frontendSurvey(chosen: Pick<Chosen, 'seen' | 'place'>): QubeSurvey | null {
+  return chosen.place.stubdom ? null : surveyOf(chosen.seen, chosen.place.frontend)
+}
+
+/** @throws QusbError CONFLICT when somebody has it, or nobody can say who */
+export function requireFree(device: Device): void {
+  const at = `${device.backend}:${device.port}`
+  if (device.attachedTo !== null) {
+    throw new QusbError('CONFLICT', `${at} (${describeDevice(device)}) is attached to ${device.attachedTo}`, {
+      hint: `Detach it first: qusb detach ${device.backend} ${device.port}`,
+    })
+  }
+  if (device.state === 'unknown') {
+    throw new QusbError(
+      'CONFLICT',
+      `${device.backend} names a holder of ${device.port} that cannot be, or has not let go of it yet`,
+      {
+        hint: `Wait a moment; if it stays so, look at ${device.backend} itself.`,
+      },
+    )
+  }
+}
+
+/** What was chosen may have changed while the locks were waited for. @throws QusbError CONFLICT, NOT_FOUND */
+export async function lookAgainUnderLock(context: Context, chosen: Chosen): Promise<Chosen> {
+  const { place } = chosen
+  const seen = await lookAt(context, place.stubdom ? [place.backend] : [place.backend, place.frontend])
+  const device = deviceAt(surveyOf(seen, place.backend), place.port)
+  if (device === undefined || !isSame(device, chosen.device)) {
+    throw new QusbError('NOT_FOUND', `${place.backend}:${place.port} was unplugged meanwhile`, {
+      hint: `See what is there: qusb list ${place.backend}`,
+    })
+  }
+  requireFree(device)
+  return { ...chosen, seen, device }
+}
+
+/** Who calls the backend: the frontend, or its stub domain. */
+export function callerOf(place: Place): QubeName | `${QubeName}-dm` {
+  return place.stubdom ? `${place.frontend}-dm` : place.frontend
+}

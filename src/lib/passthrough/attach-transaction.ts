@@ -1,0 +1,163 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { QusbError } from '../errors.ts'
+import type { AttachmentRecord } from '../model/attachment.ts'
+import type { QubeName } from '../model/names.ts'
+import { nameGrant, writeGrant } from '../qubes/grant.ts'
+import { findDenyRule } from '../qubes/policy.ts'
+import { callAttach } from '../qubes/proxy.ts'
+import { listQrexecSockets, type QrexecResult } from '../qubes/qrexec.ts'
+import { forgetImport } from '../qubes/root-shell.ts'
+import { type AttachRequest, type Chosen, callerOf, frontendSurvey } from './attach-choice.ts'
+import type { Context } from './context.ts'
+import { endRecords, eventOf, makeRecord, putRecord, tell } from './journal.ts'
+import { type Place, release } from './release.ts'
+import { reach } from './steps.ts'
+import { verifyAttach } from './verify.ts'
+
+/** A rule of the user's counts, also one that the grant would beat by its name. @throws QusbError REFUSED */
+export async function requireNoDenyRule(context: Context, place: Place): Promise<void> {
+  const rule = await findDenyRule(context.site, { ...place, caller: callerOf(place) })
+  if (rule === undefined) return
+  throw new QusbError(
+    'REFUSED',
+    `a rule of yours denies ${place.frontend} the device ${place.backend}:${place.port}: ${rule.file}, line ${rule.line}`,
+    { hint: 'Change that rule if it should be allowed.' },
+  )
+}
+
+/**
+ * Removes from the frontend what an earlier attach of this very place left there: its service would take it for
+ * an attachment and fail without a word. The backend has just said that nobody has the device.
+ */
+export async function clearStale(context: Context, chosen: Chosen): Promise<void> {
+  const survey = frontendSurvey(chosen)
+  const { backend, port, frontend } = chosen.place
+  const isOurs = (entry: { backend: QubeName; port: string }): boolean =>
+    entry.backend === backend && entry.port === port
+  if (survey?.pendingImports.some(isOurs) === true) {
+    throw new QusbError('CONFLICT', `another program is attaching ${backend}:${port} to ${frontend}`, {
+      hint: 'Try again in a moment.',
+    })
+  }
+  if (survey?.stateFiles.some(isOurs) === true) {
+    await forgetImport(context.site, frontend, backend, port)
+    context.signal.throwIfAborted()
+  }
+}
+
+/** Under both locks: intent, grant, call, revoke, look, record. */
+export async function attachLocked(
+  context: Context,
+  request: AttachRequest,
+  chosen: Chosen,
+): Promise<AttachmentRecord> {
+  const { device, place } = chosen
+  const { site } = context
+  const caller = callerOf(place)
+  const grant = nameGrant()
+  const intent = makeRecord(
+    context,
+    { device, frontend: place.frontend, stubdom: place.stubdom, grant },
+    listQrexecSockets(site),
+    {
+      phase: 'attaching',
+      goal: 'attached',
+    },
+  )
+  await reach('write-intent')
+  context.signal.throwIfAborted()
+  await putRecord(context, intent)
+  try {
+    await reach('grant')
+    context.signal.throwIfAborted()
+    const lifetime = request.timeoutMs / 1000 + 2
+    const revoke = await writeGrant(site, {
+      name: grant,
+      backend: place.backend,
+      port: place.port,
+      caller,
+      lifetime,
+    })
+    let result: QrexecResult
+    try {
+      await reach('call-attach')
+      context.signal.throwIfAborted()
+      context.progress(`attaching ${place.backend}:${place.port} to ${place.frontend}`)
+      result = await callHeedingSignal(context, { caller, place, timeoutMs: request.timeoutMs, revoke })
+    } finally {
+      await reach('revoke')
+      revoke()
+    }
+    context.signal.throwIfAborted()
+    await reach('look-again')
+    await verifyAttach(context, chosen, result, request.timeoutMs)
+    await reach('record')
+    context.signal.throwIfAborted()
+    const record: AttachmentRecord = {
+      ...intent,
+      phase: 'attached',
+      grant: null,
+      since: new Date().toISOString(),
+    }
+    await putRecord(context, record)
+    await tell(context, [eventOf(context, record, { what: 'attached', how: null, user: context.user })])
+    return record
+  } catch (error) {
+    throw await undo(context, intent, place, error)
+  }
+}
+
+/**
+ * Calls the service. The user's interrupt revokes the grant at once and gives the attach the time to settle: neither
+ * the death of the client nor a revoked grant cancels one (FACTS section 3), so what is left then is for `undo`.
+ */
+async function callHeedingSignal(
+  context: Context,
+  call: { caller: QubeName | `${QubeName}-dm`; place: Place; timeoutMs: number; revoke: () => void },
+): Promise<QrexecResult> {
+  const { signal } = context
+  const running = callAttach(context.site, { ...call.place, caller: call.caller, timeoutMs: call.timeoutMs })
+  let onAbort = (): void => {}
+  const interrupted = new Promise<'interrupted'>((resolve) => {
+    onAbort = () => {
+      call.revoke()
+      resolve('interrupted')
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+  })
+  try {
+    const first = await Promise.race([running, interrupted])
+    if (first !== 'interrupted') return first
+    await Promise.race([running, sleep(7000, undefined, { ref: true })])
+    throw signal.reason
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** Ends what was begun clean on both sides, and says so where it cannot. @returns the error to throw */
+async function undo(
+  context: Context,
+  intent: AttachmentRecord,
+  place: Place,
+  cause: unknown,
+): Promise<unknown> {
+  const how = cause instanceof QusbError ? cause.code : 'INTERNAL'
+  const undone = await release(context, place)
+  if (undone.end === 'clean') {
+    await endRecords(context, [{ record: intent, what: 'failed', how, user: context.user }])
+    return cause
+  }
+  if (undone.end === 'leftover') {
+    await putRecord(context, { ...intent, phase: 'leftover', goal: 'free', grant: null })
+    return cause
+  }
+  await putRecord(context, { ...intent, phase: 'unresolved', goal: 'free', grant: null })
+  if (!(cause instanceof QusbError)) return cause
+  return new QusbError(cause.code, `${cause.message}; it could NOT be undone yet: ${undone.why}`, {
+    hint: 'The next qusb command tries again.',
+    ...(cause.detail === undefined ? {} : { detail: cause.detail }),
+    cause,
+  })
+}

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { QusbError } from '../errors.ts'
+import { formatVidPid } from '../model/identity.ts'
+import type { QrexecResult } from '../qubes/qrexec.ts'
+import type { Chosen } from './attach-choice.ts'
+import type { Context } from './context.ts'
+import { explainFailure, isSame } from './explain.ts'
+import { deviceAt, type Look, lookAt } from './look.ts'
+import type { Place } from './release.ts'
+
+/** How long the backend may take to say what the service's end has promised, ms. */
+const SHOW_MS = 3000
+
+/**
+ * Looks whether the device that was chosen, and no other, is now with the frontend, whatever the call's exit code was.
+ * @throws QusbError CONFLICT when another device came through; else why the attach failed
+ */
+export async function verifyAttach(
+  context: Context,
+  chosen: Chosen,
+  result: QrexecResult,
+  timeoutMs: number,
+): Promise<void> {
+  const { place, device } = chosen
+  const deadline = Date.now() + SHOW_MS
+  for (;;) {
+    const seen = await lookAt(context, place.stubdom ? [place.backend] : [place.backend, place.frontend])
+    const now = deviceAt(seen.surveys.get(place.backend), place.port)
+    if (now?.attachedTo === place.frontend) {
+      if (!isSame(now, device)) throw swapped(place, formatVidPid(now))
+      if (place.stubdom || isInFrontend(chosen, seen)) return
+    }
+    const mayShowYet =
+      result.end === 'exit' &&
+      result.exitCode === 0 &&
+      [null, place.frontend].includes(now?.attachedTo ?? null) &&
+      !seen.failures.has(place.frontend)
+    if (!mayShowYet || now === undefined || Date.now() > deadline) {
+      throw explainFailure(device, place.frontend, result, seen, timeoutMs)
+    }
+    await sleep(100)
+  }
+}
+
+/**
+ * Whether the frontend has enumerated what was chosen: the backend's word alone may be late, or a lie.
+ * @throws QusbError CONFLICT when it enumerated another device
+ */
+function isInFrontend(chosen: Chosen, seen: Look): boolean {
+  const { device, place } = chosen
+  const imported = seen.surveys
+    .get(place.frontend)
+    ?.imports.find((entry) => entry.remoteBusnum === device.busnum && entry.remoteDevnum === device.devnum)
+  if (imported === undefined) return false
+  const sameSerial = imported.serial === device.serial || imported.serialUnsafe || device.serialUnsafe
+  if (imported.vendorId !== device.vendorId || imported.productId !== device.productId || !sameSerial) {
+    throw swapped(place, formatVidPid(imported))
+  }
+  return true
+}
+
+function swapped(place: Place, what: string): QusbError {
+  return new QusbError(
+    'CONFLICT',
+    `${place.backend}:${place.port} became another device (${what}) while it was being attached: ${place.frontend} was exposed to it for a moment`,
+    { hint: `Look at ${place.backend}: a device that changes what it is may be hostile.` },
+  )
+}
