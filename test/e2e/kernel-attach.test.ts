@@ -22,9 +22,9 @@ describe.skipIf(why !== null)(`attach and detach on real kernels${why === null ?
     bench = await startMachines({
       qubes: [{ name: 'sys-usb', backend: true }, { name: 'work' }, { name: 'vault' }],
       devices: [
-        { backend: 'sys-usb', kind: 'qemu-stick', port: '2-1', serial: 'TWIN-A' },
-        { backend: 'sys-usb', kind: 'qemu-stick', port: '2-2', serial: 'TWIN-B' },
-        { backend: 'sys-usb', kind: 'qemu-stick', port: '1-9', serial: 'HIGHSPEED' },
+        { backend: 'sys-usb', kind: 'qemu-stick', port: '2-1', serial: 'TWIN-A', sizeMiB: 1 },
+        { backend: 'sys-usb', kind: 'qemu-stick', port: '2-2', serial: 'TWIN-B', sizeMiB: 1 },
+        { backend: 'sys-usb', kind: 'qemu-stick', port: '1-9', serial: 'HIGHSPEED', sizeMiB: 1 },
         { backend: 'sys-usb', kind: 'qemu-keyboard', port: '1-4.2', serial: 'KEYS' },
         { backend: 'sys-usb', kind: 'qemu-serial', port: '1-5', serial: 'LINE' },
         { backend: 'sys-usb', kind: 'mtp', port: '1-6', serial: 'PLAYER' },

@@ -20,7 +20,7 @@ const LATE = 2000
 
 describe.skipIf(why !== null)(`what breaks on real kernels${why === null ? '' : ` (${why})`}`, () => {
   let bench: Bench
-  const stick = { backend: 'sys-usb', kind: 'qemu-stick', port: '2-1', serial: 'BREAKS' }
+  const stick = { backend: 'sys-usb', kind: 'qemu-stick', port: '2-1', serial: 'BREAKS', sizeMiB: 1 }
 
   beforeAll(async () => {
     bench = await startMachines({

@@ -11,7 +11,7 @@ describe.skipIf(why !== null)(`limits of real kernels${why === null ? '' : ` (${
     bench = await startMachines({
       qubes: [{ name: 'sys-usb', backend: true }, { name: 'work' }],
       devices: [
-        { backend: 'sys-usb', kind: 'qemu-stick', port: '2-1', serial: 'LAST' },
+        { backend: 'sys-usb', kind: 'qemu-stick', port: '2-1', serial: 'LAST', sizeMiB: 1 },
         { backend: 'sys-usb', kind: 'keyboard', port: '1-3' },
       ],
     })
@@ -42,7 +42,13 @@ describe.skipIf(why !== null)(`limits of real kernels${why === null ? '' : ` (${
     ])
     // The two that this file has attached take a slot each.
     expect(filled.code).not.toBe(0)
-    await bench.lab.plug({ backend: 'sys-usb', kind: 'qemu-stick', port: '2-2', serial: 'ONE-TOO-MANY' })
+    await bench.lab.plug({
+      backend: 'sys-usb',
+      kind: 'qemu-stick',
+      port: '2-2',
+      serial: 'ONE-TOO-MANY',
+      sizeMiB: 1,
+    })
     const ran = await bench.qusb('attach', 'sys-usb', '2-2', 'work', '--json')
     if (ran.code === 0) await bench.qusb('detach', 'sys-usb', '2-2')
     else expect(ran).toMatchObject({ code: 10, json: { error: { code: 'ATTACH_FAILED' } } })

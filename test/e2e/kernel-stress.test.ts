@@ -18,8 +18,8 @@ const FRONTENDS = ['work', 'vault']
 describe.skipIf(why !== null)(`many at once on real kernels${why === null ? '' : ` (${why})`}`, () => {
   let bench: Bench
   const devices = [
-    { backend: 'sys-usb', kind: 'qemu-stick', port: '2-1', serial: 'S1' },
-    { backend: 'sys-usb', kind: 'qemu-stick', port: '2-2', serial: 'S2' },
+    { backend: 'sys-usb', kind: 'qemu-stick', port: '2-1', serial: 'S1', sizeMiB: 1 },
+    { backend: 'sys-usb', kind: 'qemu-stick', port: '2-2', serial: 'S2', sizeMiB: 1 },
     { backend: 'sys-usb', kind: 'qemu-keyboard', port: '1-3', serial: 'K1' },
     { backend: 'sys-usb', kind: 'qemu-keyboard', port: '1-4', serial: 'K2' },
     { backend: 'sys-usb', kind: 'qemu-serial', port: '1-5', serial: 'L1' },
