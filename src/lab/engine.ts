@@ -64,6 +64,11 @@ export interface PluggedDevice {
   readonly vendorId: string
   readonly productId: string
   readonly serial: string | null
+  /** What is published of it; left out where the engine does not know. */
+  readonly manufacturer?: string | null
+  readonly product?: string | null
+  /** Six hex digits each. */
+  readonly interfaces?: readonly string[]
   readonly hidden: boolean
   /** `usb`, `usbip-host`; null when it cannot be known. */
   readonly driver: string | null

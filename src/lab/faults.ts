@@ -49,6 +49,18 @@ export const FAULTS = {
     qube: 'any',
     value: 'a shell command',
   },
+  'qubesd-slow': { description: 'qubesd answers late', qube: 'none', value: 'seconds, default 2' },
+  'qubesd-silent': { description: 'qubesd takes calls and never answers', qube: 'none' },
+  'qubesd-restarting': {
+    description: 'qubesd ends, and begins again after a while',
+    qube: 'none',
+    value: 'seconds, default 1',
+    once: true,
+  },
+  'qubesd-lying': {
+    description: 'qubesd tells of qubes, devices and attachments that are not',
+    qube: 'none',
+  },
 } as const satisfies Record<string, FaultKind>
 
 export type FaultName = keyof typeof FAULTS

@@ -1,5 +1,5 @@
 import { appendFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { writeDom0 } from './dom0.ts'
 import type { Call, Engine, EngineHost, PluggedDevice } from './engine.ts'
 import { LabError } from './errors.ts'
@@ -13,6 +13,8 @@ import { Doors } from './qrexec/doors.ts'
 import { keepTidy } from './qrexec/janitor.ts'
 import { listenForQuestions } from './qrexec/rpc.ts'
 import { type QubeState, Qubes } from './qubes.ts'
+import { Qubesd } from './qubesd/qubesd.ts'
+import { createWorld } from './qubesd/world-of-lab.ts'
 
 /** What a fault of refused policy writes; its name sorts before every grant. */
 const REFUSING_POLICY = '00-lab-fault.policy'
@@ -42,6 +44,8 @@ export class Lab {
   readonly #engine: Engine
   readonly #doors: Doors
   readonly #qubes: Qubes
+  /** null where the lab is to have none. */
+  readonly #qubesd: Qubesd | null
   readonly #closables: Closable[] = []
   readonly #faults: Fault[] = []
   /** One command at a time. */
@@ -54,6 +58,7 @@ export class Lab {
     this.#doors = new Doors(this.layout)
     this.#qubes = new Qubes(file.qubes, file.devices, this.#doors, () => this.#engine)
     this.#engine = createEngine(this.#host())
+    this.#qubesd = file.qubesd === 'none' ? null : this.#createQubesd(file.qubesd)
   }
 
   /** Makes the directory's content and starts the qubes that should run. */
@@ -75,6 +80,10 @@ export class Lab {
     await this.#qubes.start(starting)
     for (const { definition } of starting) {
       if (definition.state === 'paused') await this.#qubes.pause(definition.name, true)
+    }
+    if (this.#qubesd !== null) {
+      await this.#qubesd.listen()
+      this.#closables.push(this.#qubesd)
     }
   }
 
@@ -157,6 +166,11 @@ export class Lab {
     switch (fault.name) {
       case 'policy-refuses':
         return this.#refusePolicy(fault.on)
+      case 'qubesd-slow':
+      case 'qubesd-silent':
+      case 'qubesd-restarting':
+      case 'qubesd-lying':
+        return this.#troubleQubesd(fault)
       case 'killed':
         return this.#stop(qube, 'kill')
       case 'halt':
@@ -184,6 +198,37 @@ export class Lab {
         return this.#engine.fault(stubdom === null ? fault : { ...fault, qube: stubdom.name })
       }
     }
+  }
+
+  #createQubesd(generation: '4.2' | '4.3'): Qubesd {
+    const world = createWorld({
+      layout: this.layout,
+      qubes: () =>
+        this.#qubes.all().map(({ definition, state, domains }) => ({
+          definition,
+          state,
+          domid: domains[0]?.domid ?? null,
+        })),
+      devices: () => this.#engine.devices(),
+      start: (name) => this.#inTurn(() => this.#qubes.start([this.#qubes.get(name)])),
+      stop: (name, how) => this.#inTurn(() => this.#stop(name, how)),
+      pause: (name, on) => this.#inTurn(() => this.#qubes.pause(name, on)),
+      log: (line) => this.log(line),
+    })
+    // The lab's process stands in its directory: a socket's path has a short limit.
+    const path = relative(this.layout.dir, this.layout.qubesdSocket)
+    return new Qubesd(world, path, generation, this.#file.assignments)
+  }
+
+  #troubleQubesd({ name, value, on }: Fault): void {
+    const qubesd = this.#qubesd
+    if (qubesd === null) throw new LabError('This lab has no qubesd.')
+    const seconds = value ?? (name === 'qubesd-restarting' ? '1' : '2')
+    if (!/^[0-9]+(\.[0-9]+)?$/.test(seconds)) throw new LabError(`${seconds} is not a number of seconds.`)
+    if (name === 'qubesd-slow') qubesd.slow(on ? Number(seconds) : 0)
+    else if (name === 'qubesd-silent') qubesd.silence(on)
+    else if (name === 'qubesd-lying') qubesd.lie(on)
+    else qubesd.restart(Number(seconds))
   }
 
   #refusePolicy(on: boolean): void {

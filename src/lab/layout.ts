@@ -9,6 +9,7 @@ export interface Layout {
   readonly policyExec: string
   readonly qubesRunDir: string
   readonly policyDirs: readonly [string, string]
+  readonly qubesdSocket: string
   readonly bootId: string
   readonly site: string
   /** `lab.json`: what `down` and `status` read. */
@@ -40,6 +41,7 @@ export function layOut(dir: string): Layout {
     policyExec: join(dom0, 'bin/qrexec-policy-exec'),
     qubesRunDir: join(dom0, 'run/qubes'),
     policyDirs: [join(dom0, 'run/qubes/policy.d'), join(dom0, 'etc/qubes/policy.d')],
+    qubesdSocket: join(dom0, 'run/qubes/qubesd.sock'),
     bootId: join(dom0, 'proc/sys/kernel/random/boot_id'),
     site: join(dir, 'site.json'),
     record: join(dir, 'lab.json'),

@@ -14,7 +14,7 @@ export function writeSiteFile(layout: Layout): void {
     stateDir: join(layout.dom0, 'var/lib/qusb'),
     configDir: join(layout.dom0, 'etc/qusb'),
     runDir: join(layout.dom0, 'run/qusb'),
-    qubesdSocket: join(layout.qubesRunDir, 'qubesd.sock'),
+    qubesdSocket: layout.qubesdSocket,
     usbIds: join(layout.dom0, 'usr/share/hwdata/usb.ids'),
     tmpfilesDir: join(layout.dom0, 'etc/tmpfiles.d'),
     bootIdFile: layout.bootId,

@@ -78,6 +78,21 @@ export const qubeSchema = z.strictObject({
   publishes: z.enum(['full', 'two-words']).default('full'),
   /** What a shell's profile prints before a service says anything. */
   profileNoise: z.string().default(''),
+  /** As qubesd calls it; a paused DispVM is a preloaded one. */
+  class: z.enum(['AppVM', 'DispVM', 'TemplateVM', 'StandaloneVM']).default('AppVM'),
+  /** Interface codes that qubesd denies it, `u03****`. */
+  denied: z.array(z.string().regex(/^[a-z?][0-9a-f*]{6}$/)).default([]),
+})
+
+/** What the lab's qubesd says that it will attach by itself. */
+const assignmentSchema = z.strictObject({
+  frontend: qubeName,
+  backend: qubeName,
+  /** `*`: whatever the port. */
+  port: z.union([port, z.literal('*')]).default('*'),
+  /** `VID:PID:SERIAL:INTERFACES`; `*`: whatever the device. */
+  device: z.string().default('*'),
+  mode: z.enum(['auto-attach', 'ask-to-attach', 'required']).default('auto-attach'),
 })
 
 export const labFileSchema = z.strictObject({
@@ -85,9 +100,13 @@ export const labFileSchema = z.strictObject({
   devices: z.array(deviceSchema).default([]),
   /** Policy files put into the lab's /etc/qubes/policy.d before it starts: name to text. */
   policy: z.record(z.string(), z.string()).default({}),
+  /** Which generation of qubesd answers at the site's `qubesdSocket`. */
+  qubesd: z.enum(['4.2', '4.3', 'none']).default('4.3'),
+  assignments: z.array(assignmentSchema).default([]),
 })
 
 export type DeviceDefinition = z.infer<typeof deviceSchema>
+export type AssignmentDefinition = z.infer<typeof assignmentSchema>
 export type QubeDefinition = z.infer<typeof qubeSchema>
 /** A lab as its file describes it, defaults filled in. */
 export type LabFile = z.infer<typeof labFileSchema>
