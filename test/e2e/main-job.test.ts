@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, expectClean, startBench, usedPorts } from './program.ts'
+import { type Bench, expectClean, imageOf, startBench, usedPorts } from './program.ts'
 
 let bench: Bench
 
@@ -49,7 +48,7 @@ describe('the main job', () => {
     })
     expect(await usedPorts(bench, 'work')).toBe(1)
     const block = await bench.lab.exec('work', ['lab-read', 'sda', '64', '8'])
-    const image = readFileSync(join(bench.lab.dir, 'images/sys-usb-2-1.img'))
+    const image = readFileSync(await imageOf(bench, '2-1'))
     expect(block.stdout.equals(image.subarray(64 * 512, 72 * 512))).toBe(true)
     const listed = await bench.device('2-1')
     expect(listed).toMatchObject({ state: 'attached', attachedTo: 'work', drift: null, by: { rule: null } })

@@ -129,6 +129,14 @@ export async function startBench(
   }
 }
 
+/** The file behind a stick, on the host. */
+export async function imageOf(bench: Bench, port: string): Promise<string> {
+  const { devices } = await bench.lab.status()
+  const image = devices.find((device) => device.port === port)?.image
+  if (image == null) throw new Error(`no image at ${port}`)
+  return image
+}
+
 /** What dom0 still has of a grant; empty when all is well. */
 export function grants(bench: Bench): string[] {
   return readdirSync(join(bench.lab.dir, 'dom0/run/qubes/policy.d')).filter((name) => name.includes('qusb'))
