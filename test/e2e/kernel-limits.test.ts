@@ -26,7 +26,6 @@ describe.skipIf(why !== null)(`limits of real kernels${why === null ? '' : ` (${
       const ran = await bench.qusb('attach', 'sys-usb', port, 'work', '--json')
       expect(ran.code, ran.stderr).toBe(10)
       // The cause in our words, and the proxy's own beside it.
-      console.log(JSON.stringify(ran.json.error))
       expect(JSON.stringify(ran.json.error)).toContain('No unused port found!')
       expect(await driverOf(bench, port)).toBe('usb')
     }

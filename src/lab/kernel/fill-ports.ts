@@ -41,10 +41,14 @@ export function createPortFiller(folder: string): PortFiller {
       const isFast = call.service === `${SERVICE}ss`
       const image = join(folder, 'filler.img')
       if (isFast) await ensureImage(image, 1)
+      const identity = { vendorId: 'f055', productId: '0001' }
       const device = await createDevice(
-        isFast ? { kind: 'stick', image, speed: 5000 } : { kind: 'keyboard', speed: 12 },
+        isFast
+          ? { ...identity, kind: 'stick', image, speed: 5000 }
+          : { ...identity, kind: 'keyboard', speed: 12 },
       )
-      const devid = (1 << 16) | (++devices & 0xffff)
+      // On a bus that no backend has, so that nothing takes it for one of a backend's.
+      const devid = (99 << 16) | (++devices & 0xffff)
       call.accept()
       call.socket.write(`${devid} ${device.speed}\n`)
       const held = exports.get(qube) ?? []
