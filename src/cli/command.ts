@@ -4,6 +4,7 @@ import { boolean } from '@oclif/core/flags'
 import { QusbError } from '../lib/errors.ts'
 import { cleanText } from '../lib/model/text.ts'
 import type { Context } from '../lib/passthrough/context.ts'
+import { QubeDirectory } from '../lib/passthrough/qube-directory.ts'
 import type { Warning } from '../lib/passthrough/results.ts'
 import { loadConfig } from '../lib/site/config.ts'
 import { loadSite } from '../lib/site/site.ts'
@@ -51,6 +52,7 @@ export abstract class QusbCommand extends Command {
     return {
       site,
       config: loadConfig(site),
+      directory: new QubeDirectory(site),
       user: loginName(),
       signal: abortOnSignals(() => this.progress('')),
       progress: this.progress,

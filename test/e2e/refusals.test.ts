@@ -102,7 +102,7 @@ describe('what is not there', () => {
     [['attach', 'sys-usb', '0951:1666@NOPE', 'work'], 3, 'NOT_FOUND', /not with the serial/],
     [['attach', 'sys-usb:2-5:dead:beef::u080650', 'work'], 3, 'NOT_FOUND', /another device at 2-5/],
     [['attach', 'sys-usb-off', '2-1', 'work'], 7, 'NOT_RUNNING', /sys-usb-off/],
-    [['attach', 'no-such', '2-1', 'work'], 7, 'NOT_RUNNING', /no-such/],
+    [['attach', 'no-such', '2-1', 'work'], 3, 'NOT_FOUND', /no qube "no-such"/],
     [['attach', 'sys-usb', '2-5', 'halted'], 7, 'NOT_RUNNING', /halted/],
     [['attach', 'sys-usb', '2-5', 'asleep'], 7, 'NOT_RUNNING', /asleep/],
     [['attach', 'sys-usb', '2-5', 'bare'], 8, 'NO_PROXY', /bare \(frontend\)/],
@@ -133,6 +133,7 @@ describe('what is not there', () => {
     const empty = await startBench({
       qubes: [{ name: 'work' }, { name: 'usb-two', backend: true }],
       devices: [],
+      qubesd: 'none',
     })
     try {
       expect(await empty.qusb('list', '--json')).toMatchObject({

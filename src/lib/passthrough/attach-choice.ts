@@ -5,12 +5,13 @@ import type { Selector } from '../model/selector.ts'
 import { listQrexecSockets } from '../qubes/qrexec.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
 import { readState } from '../store/store.ts'
-import { findBackends } from './backends.ts'
+import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
 import { isSame } from './explain.ts'
 import { attachWarnings, guardFrontend } from './guards.ts'
-import { deviceAt, type Look, lookAt, surveyOf, warningsOf } from './look.ts'
+import { deviceAt, failureToError, type Look, lookAt, surveyOf, warningsOf } from './look.ts'
+import { whyNotThere } from './qube-directory.ts'
 import { reconcile } from './reconcile.ts'
 import type { Place } from './release.ts'
 import type { Warning } from './results.ts'
@@ -42,12 +43,13 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   await reach('survey')
   const { site } = context
   const sockets = listQrexecSockets(site)
-  const backends = request.backend === undefined ? findBackends(context).names : [request.backend]
+  const asked = request.backend === undefined ? await findBackends(context) : onlyBackends([request.backend])
   const stubdom = sockets.get(request.frontend)?.stubdom ?? false
-  const qubes = new Set(backends)
+  const qubes = new Set(asked.names)
   if (!stubdom) qubes.add(request.frontend)
   context.progress(`looking at ${[...qubes].join(', ')}`)
-  const seen = await lookAt(context, qubes)
+  const seen = await lookAt(context, qubes, asked)
+  const backends = [...new Set([...asked.names, ...(await asked.found).running])]
   if (request.backend !== undefined) surveyOf(seen, request.backend)
 
   await reach('choose')
@@ -56,6 +58,8 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
   const device = chooseDevice(surveys, request.selector)
   guardFrontend(device.backend, request.frontend)
+  const absent = whyNotThere(await context.directory.qubes(), request.frontend)
+  if (absent !== undefined) throw failureToError(absent)
   if (!sockets.has(request.frontend)) {
     throw new QusbError('NOT_RUNNING', `${request.frontend} is not running, or there is no such qube`, {
       hint: `Start it: qvm-start ${request.frontend}`,

@@ -5,12 +5,13 @@ import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
 import { listQrexecSockets } from '../qubes/qrexec.ts'
 import { readState } from '../store/store.ts'
-import { findBackends } from './backends.ts'
+import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
 import { endRecords, makeRecord, putRecord } from './journal.ts'
-import { failureToWarning, type Look, lookAt, surveyOf } from './look.ts'
+import { failureToError, failureToWarning, type Look, lookAt, surveyOf } from './look.ts'
 import { lockOrConflict } from './place-locks.ts'
+import { whyNotThere } from './qube-directory.ts'
 import { reconcile } from './reconcile.ts'
 import { release } from './release.ts'
 import type { Attachment, DetachResult, PlanStep, Warning } from './results.ts'
@@ -41,16 +42,17 @@ export async function detach(
   await reach('survey')
   const backends =
     request.what === 'device' && request.backend !== undefined
-      ? [request.backend]
-      : findBackends(context).names
-  const seen = await lookAt(context, backends)
+      ? onlyBackends([request.backend])
+      : await findBackends(context)
+  const seen = await lookAt(context, backends.names, backends)
   if (!request.dryRun)
     warnings.push(...(await reconcile(context, readState(context.site).state.attachments, seen)))
   for (const failure of seen.failures.values()) {
     if (request.what !== 'device' || request.backend === undefined) warnings.push(failureToWarning(failure))
   }
   await reach('choose')
-  const devices = chooseDevices(seen, backends, request)
+  await requireKnown(context, request, seen)
+  const devices = chooseDevices(seen, backends.names, request)
   if (request.dryRun) {
     const untouched = devices.map((device) => ({ ...shown(device), changed: false }))
     return { result: asResult(untouched, warnings, devices.flatMap(planOf)), failure: undefined }
@@ -69,6 +71,17 @@ export async function detach(
     ),
     failure: attachments.find((entry) => entry.failure !== undefined)?.failure,
   }
+}
+
+/** A frontend that is named and has nothing must at least be one. @throws QusbError NOT_FOUND */
+async function requireKnown(context: Context, request: DetachRequest, seen: Look): Promise<void> {
+  const frontend = request.what === 'device' || request.what === 'frontend' ? request.frontend : undefined
+  const holds = [...seen.surveys.values()].some(({ devices }) =>
+    devices.some((device) => device.attachedTo === frontend),
+  )
+  if (frontend === undefined || holds) return
+  const absent = whyNotThere(await context.directory.qubes(), frontend)
+  if (absent?.code === 'NOT_FOUND') throw failureToError(absent)
 }
 
 function asResult(attachments: Detached[], warnings: Warning[], plan?: PlanStep[]): DetachResult {

@@ -11,7 +11,7 @@ import type { HistoryResult } from './results.ts'
 export async function history(context: Context, limit: number): Promise<HistoryResult> {
   const warnings: HistoryResult['warnings'] = []
   try {
-    warnings.push(...(await lookWithStore(context, findBackends(context).names)).warnings)
+    warnings.push(...(await lookWithStore(context, await findBackends(context))).warnings)
   } catch (error) {
     // No backend runs: the history can be read all the same.
     context.signal.throwIfAborted()

@@ -2,7 +2,7 @@ import { interfaceWord } from '../model/interface-class.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
-import { findBackends } from './backends.ts'
+import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice } from './choose.ts'
 import type { Context } from './context.ts'
 import { describeUsage, isSecurityKey } from './guards.ts'
@@ -19,11 +19,12 @@ export async function info(
   context: Context,
   request: { backend: QubeName | undefined; selector: Selector },
 ): Promise<InfoResult> {
-  const backends = request.backend === undefined ? findBackends(context).names : [request.backend]
+  const backends =
+    request.backend === undefined ? await findBackends(context) : onlyBackends([request.backend])
   const { seen, records, warnings } = await lookWithStore(context, backends)
   if (request.backend !== undefined) surveyOf(seen, request.backend)
   const surveys = [...seen.surveys.values()]
-  const [first] = backends
+  const [first] = backends.names
   if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
   const chosen = chooseDevice(surveys, request.selector)
   const device = listed(chosen, records, nameDevices(context.site, [chosen])(chosen))

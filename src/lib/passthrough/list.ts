@@ -4,7 +4,7 @@ import type { Device } from '../model/device.ts'
 import { deviceClass } from '../model/interface-class.ts'
 import type { QubeName } from '../model/names.ts'
 import { readState } from '../store/store.ts'
-import { type Backends, findBackends } from './backends.ts'
+import { type Backends, findBackends, haltedWarnings, onlyBackends } from './backends.ts'
 import type { Context } from './context.ts'
 import { failureToError, failureToWarning, type Look, lookAt, warningsOf } from './look.ts'
 import { nameDevices } from './name-devices.ts'
@@ -31,20 +31,17 @@ export async function list(
   request: ListRequest,
 ): Promise<{ result: ListResult; failure: QusbError | undefined }> {
   const named = request.backends.length > 0
-  const backends: Backends = named
-    ? { names: [...new Set(request.backends)], guessed: false }
-    : findBackends(context)
+  const backends = named ? onlyBackends(request.backends) : await findBackends(context)
   context.progress(`looking at ${backends.names.join(', ')}`)
-  const looked = await lookWithStore(context, backends.names)
+  const looked = await lookWithStore(context, backends)
   const { seen, records } = looked
   const warnings = [...looked.warnings]
   let failure: QusbError | undefined
-  for (const name of backends.names) {
-    const problem = seen.failures.get(name)
-    if (problem === undefined) continue
+  for (const problem of seen.failures.values()) {
     if (named) failure ??= failureToError(problem)
     warnings.push(failureToWarning(problem))
   }
+  warnings.push(...haltedWarnings(await backends.found), ...context.directory.warnings())
   const surveys = [...seen.surveys.values()]
   warnings.push(...surveys.flatMap(warningsOf))
   const all = surveys.flatMap((survey) => survey.devices)
@@ -70,7 +67,7 @@ export async function list(
  */
 export async function lookWithStore(
   context: Context,
-  backends: readonly QubeName[],
+  backends: Pick<Backends, 'names' | 'found'>,
 ): Promise<{ seen: Look; records: readonly AttachmentRecord[]; warnings: Warning[] }> {
   const warnings: Warning[] = []
   const orWarn = async <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
@@ -85,7 +82,7 @@ export async function lookWithStore(
     }
   }
   warnings.push(...(await orWarn(async () => await settle(context), [])))
-  const seen = await lookAt(context, backends)
+  const seen = await lookAt(context, backends.names, backends)
   const records = await orWarn(async () => readState(context.site).state.attachments, [])
   warnings.push(...(await orWarn(async () => await reconcile(context, records, seen), [])))
   return { seen, records, warnings }

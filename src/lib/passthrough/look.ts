@@ -2,8 +2,10 @@ import { QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
-import { type QubeSurvey, type SurveyFailure, surveyQube } from '../qubes/survey.ts'
+import { type QubeSurvey, type SurveyFailure, type SurveyResult, surveyQube } from '../qubes/survey.ts'
+import type { FoundBackends } from './backends.ts'
 import type { Context } from './context.ts'
+import { whyNotThere } from './qube-directory.ts'
 import type { Warning } from './results.ts'
 
 /** What was seen of some qubes, all asked at once. */
@@ -13,28 +15,38 @@ export interface Look {
 }
 
 /**
- * Surveys qubes, all at once.
+ * Surveys qubes, all at once. One that is not there or is paused, by qubesd's word, is not asked.
  * @param options.heedSignal false while something is being undone: then an interrupt no longer stops the looking
+ * @param options.found backends that qubesd adds: they are surveyed as soon as it has told of them
  * @throws QusbError INTERRUPTED or TERMINATED when the user interrupts
  */
 export async function lookAt(
   context: Context,
   qubes: Iterable<QubeName>,
-  options: { heedSignal?: boolean } = {},
+  options: { heedSignal?: boolean; found?: Promise<FoundBackends> } = {},
 ): Promise<Look> {
   const heed = options.heedSignal ?? true
-  const names = [...new Set(qubes)]
-  const results = await Promise.all(
-    names.map((name) => surveyQube(context.site, name, heed ? { signal: context.signal } : {})),
-  )
-  if (heed) context.signal.throwIfAborted()
+  const results = new Map<QubeName, Promise<SurveyResult>>()
+  const known = await context.directory.qubes()
+  const begin = (name: QubeName): void => {
+    if (results.has(name)) return
+    const failure = whyNotThere(known, name)
+    results.set(
+      name,
+      failure === undefined
+        ? surveyQube(context.site, name, heed ? { signal: context.signal } : {})
+        : Promise.resolve({ failure }),
+    )
+  }
+  for (const name of qubes) begin(name)
+  for (const name of (await options.found)?.running ?? []) begin(name)
   const look: Look = { surveys: new Map(), failures: new Map() }
-  names.forEach((name, i) => {
-    const result = results[i]
-    if (result === undefined) return
+  for (const [name, running] of results) {
+    const result = await running
     if ('survey' in result) look.surveys.set(name, result.survey)
     else look.failures.set(name, result.failure)
-  })
+  }
+  if (heed) context.signal.throwIfAborted()
   return look
 }
 

@@ -46,7 +46,7 @@ async function askEither(asking: Asking, call: AdminCall, older: AdminCall): Pro
 }
 
 /** A call that qubesd does not know gets an empty answer (core-admin, qubes/api: ProtocolError). */
-export function isUnknownCall(error: AdminError): boolean {
+function isUnknownCall(error: AdminError): boolean {
   return error.type === 'empty' || error.type === 'ProtocolError' || error.type === 'PermissionDenied'
 }
 
@@ -56,7 +56,7 @@ export async function askForQubes(asking: Asking): Promise<Map<QubeName, KnownQu
 }
 
 /** Which of these qubes have a USB controller, or will when they are started. @throws AdminError */
-export async function askForControllers(asking: Asking, qubes: readonly KnownQube[]): Promise<Set<QubeName>> {
+async function askForControllers(asking: Asking, qubes: readonly KnownQube[]): Promise<Set<QubeName>> {
   const [available, held] = await Promise.all([
     ask(asking, { method: 'admin.vm.device.pci.Available' }),
     inTurns(qubes, async ({ name, state }) => {
@@ -80,6 +80,29 @@ export async function askForControllers(asking: Asking, qubes: readonly KnownQub
       return entries.some((entry) => entry.backend === DOM0 && controllers.has(entry.portId)) ? [name] : []
     }),
   )
+}
+
+/**
+ * The qubes that have USB devices to give: those with a USB controller, and those that publish devices. Paused ones, and
+ * templates that are not running, are left alone.
+ * @throws AdminError
+ */
+export async function askForBackends(
+  asking: Asking,
+  qubes: readonly KnownQube[],
+): Promise<{ running: QubeName[]; halted: QubeName[] }> {
+  const running = qubes.filter(({ state }) => state === 'running')
+  const halted = qubes.filter(({ state, class: kind }) => state === 'halted' && kind !== 'TemplateVM')
+  const [controllers, publishing] = await Promise.all([
+    askForControllers(asking, [...running, ...halted]),
+    inTurns(running, async ({ name }) => (await askForDevices(asking, name)).entries.length > 0),
+  ])
+  return {
+    running: running
+      .filter(({ name }, i) => controllers.has(name) || publishing[i] === true)
+      .map(({ name }) => name),
+    halted: halted.filter(({ name }) => controllers.has(name)).map(({ name }) => name),
+  }
 }
 
 /** What qubesd says that a qube offers. @throws AdminError */
@@ -126,7 +149,7 @@ export async function askForDenied(asking: Asking, qube: QubeName): Promise<stri
 }
 
 /** Does the work for each, a few at a time. @returns the results in the order of the items */
-export async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = []
   let next = 0
   const turn = async (): Promise<void> => {

@@ -1,0 +1,152 @@
+import { existsSync } from 'node:fs'
+import { QusbError } from '../errors.ts'
+import { DOM0, type QubeName } from '../model/names.ts'
+import type { KnownQube } from '../qubes/admin/qube-list.ts'
+import type { SurveyFailure } from '../qubes/survey.ts'
+import type { Site } from '../site/site.ts'
+import type { Warning } from './results.ts'
+
+/** How long qubesd may take to tell of the qubes: what can be known without it is not held up longer, ms. */
+const PATIENCE_MS = 1500
+/** How long what it told counts, ms. */
+const FRESH_MS = 1000
+/** How long it is left alone after it did not answer, ms. */
+const PAUSE_MS = 10_000
+
+/**
+ * Which qubes there are, by qubesd's word. Where there is no qubesd, or it does not answer, nobody knows, and everything
+ * works as without it.
+ */
+export class QubeDirectory {
+  readonly #site: Site
+  #asked: { at: number; answer: Promise<ReadonlyMap<QubeName, KnownQube> | undefined> } | undefined
+  #quietUntil = 0
+  #trouble: string | undefined
+
+  constructor(site: Site) {
+    this.#site = site
+  }
+
+  /** All qubes but dom0; undefined where nobody knows. Never throws. */
+  async qubes(): Promise<ReadonlyMap<QubeName, KnownQube> | undefined> {
+    const now = Date.now()
+    if (now < this.#quietUntil || !existsSync(this.#site.qubesdSocket)) return undefined
+    if (this.#asked === undefined || now - this.#asked.at > FRESH_MS) {
+      this.#asked = { at: now, answer: this.#ask() }
+    }
+    return await this.#asked.answer
+  }
+
+  /** What was told no longer counts: something was started or stopped. */
+  forget(): void {
+    this.#asked = undefined
+  }
+
+  /** Whether the calls of qubesd are worth making. */
+  async answers(): Promise<boolean> {
+    return (await this.qubes()) !== undefined
+  }
+
+  /** What should be said of a qubesd that is there and does not answer. */
+  warnings(): Warning[] {
+    return this.#trouble === undefined
+      ? []
+      : [
+          {
+            qube: null,
+            code: 'QUBESD',
+            message: `${this.#trouble}; what only qubesd knows is left out`,
+            hint: 'Look at it: systemctl status qubesd',
+          },
+        ]
+  }
+
+  async #ask(): Promise<ReadonlyMap<QubeName, KnownQube> | undefined> {
+    const { askForQubes } = await import('../qubes/admin/ask.ts')
+    try {
+      const qubes = await askForQubes({ site: this.#site, timeoutMs: PATIENCE_MS })
+      // A qubesd that knows no qube is none.
+      return qubes.size === 0 ? undefined : qubes
+    } catch (error) {
+      this.#quietUntil = Date.now() + PAUSE_MS
+      if (!(error instanceof QusbError)) throw error
+      // One that cannot be reached (not started yet, or not for this user) is as good as none.
+      if (error.code !== 'NOT_RUNNING') this.#trouble = error.message
+      return undefined
+    }
+  }
+}
+
+/**
+ * Why a qube cannot be asked for anything, as far as qubesd knows; undefined where nothing speaks against it. A paused
+ * qube, a preloaded disposable for one, is to be left alone.
+ */
+export function whyNotThere(
+  qubes: ReadonlyMap<QubeName, KnownQube> | undefined,
+  qube: QubeName,
+): SurveyFailure | undefined {
+  if (qubes === undefined || qube === DOM0) return undefined
+  const known = qubes.get(qube)
+  if (known === undefined) {
+    const like = findAlike(qube, qubes.keys())
+    return {
+      qube,
+      code: 'NOT_FOUND',
+      message: `there is no qube "${qube}"`,
+      hint: like === undefined ? 'qvm-ls lists the qubes.' : `Did you mean ${like}?`,
+    }
+  }
+  switch (known.state) {
+    case 'halted':
+      return {
+        qube,
+        code: 'NOT_RUNNING',
+        message: `${qube} is halted`,
+        hint: `Start it: qvm-start ${qube}`,
+      }
+    case 'paused':
+      return {
+        qube,
+        code: 'NOT_RUNNING',
+        message: `${qube} is paused`,
+        hint:
+          known.class === 'DispVM'
+            ? 'A disposable that is paused waits to be used: leave it alone.'
+            : `Let it go on: qvm-unpause ${qube}`,
+      }
+    default:
+      return undefined
+  }
+}
+
+/** The name that a typo was most likely meant to be: at most a third of it may be wrong. */
+export function findAlike(name: string, names: Iterable<string>): string | undefined {
+  let best: { name: string; distance: number } | undefined
+  for (const other of names) {
+    const distance = editDistance(name.toLowerCase(), other.toLowerCase())
+    const allowed = Math.max(1, Math.floor(Math.max(name.length, other.length) / 3))
+    if (distance <= allowed && distance < (best?.distance ?? Number.POSITIVE_INFINITY))
+      best = { name: other, distance }
+  }
+  return best?.name
+}
+
+/** How many letters must be put in, left out, replaced or swapped with their neighbour. */
+function editDistance(one: string, other: string): number {
+  let before: number[] = []
+  let row = Array.from({ length: other.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= one.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= other.length; j++) {
+      const same = one[i - 1] === other[j - 1]
+      let least = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (same ? 0 : 1))
+      if (i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1]) {
+        least = Math.min(least, (before[j - 2] ?? 0) + 1)
+      }
+      next.push(least)
+    }
+    before = row
+    row = next
+  }
+  return row[other.length] ?? 0
+}
