@@ -14,6 +14,7 @@ export default defineConfig({
   ],
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/global-setup.ts'],
     // Two workers: tests start real processes, and a small machine has two cores.
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -21,6 +21,8 @@ export default class Info extends QusbCommand {
     const context = this.context()
     const words = readWords([args.backend, args.device].filter((word) => word !== undefined))
     const device = await askForDevice(context, words, this.mayAsk(flags))
-    this.report({ result: await info(context, device) }, flags, (result) => renderInfo(result, this.terminal()))
+    this.report({ result: await info(context, device) }, flags, (result) =>
+      renderInfo(result, this.terminal()),
+    )
   }
 }

@@ -6,14 +6,7 @@ import { callQrexec, type QrexecResult } from './qrexec.ts'
 import type { QubeSurvey, SurveyFailure } from './survey-facts.ts'
 import { parseSurvey, type SurveyProblem } from './survey-parser.ts'
 
-export type {
-  ImportedDevice,
-  PendingImport,
-  QubeSurvey,
-  StateFile,
-  SurveyFailure,
-  VhciRow,
-} from './survey-facts.ts'
+export type { QubeSurvey, SurveyFailure } from './survey-facts.ts'
 
 export type SurveyResult = { survey: QubeSurvey } | { failure: SurveyFailure }
 
