@@ -1,6 +1,7 @@
 import { string } from '@oclif/core/args'
 import { boolean, integer } from '@oclif/core/flags'
 import { QusbCommand } from '../cli/command.ts'
+import { viaFlag } from '../cli/flags.ts'
 import { askForDevice, askForFrontend } from '../cli/questions.ts'
 import { attach } from '../lib/passthrough/attach.ts'
 import { readWords } from '../lib/passthrough/words.ts'
@@ -36,6 +37,8 @@ export default class Attach extends QusbCommand {
   static override flags = {
     'dry-run': boolean({ description: 'say what would be done, and do nothing' }),
     force: boolean({ description: 'past a guard: hidden, typed on by dom0, or in use in the backend' }),
+    start: boolean({ description: 'start the frontend where it is halted' }),
+    via: viaFlag,
     timeout: integer({ description: 'seconds that the attach may take', min: 1, max: 600 }),
   }
 
@@ -51,6 +54,8 @@ export default class Attach extends QusbCommand {
       frontend,
       force: flags.force,
       dryRun: flags['dry-run'],
+      start: flags.start,
+      via: flags.via === 'admin' ? 'admin' : 'qrexec',
       timeoutMs: (flags.timeout ?? context.config.timeout) * 1000,
     })
     this.report({ result }, flags, (shown) => renderAttach(shown, this.terminal()))

@@ -1,10 +1,11 @@
 import { string } from '@oclif/core/args'
 import { boolean, string as stringFlag } from '@oclif/core/flags'
 import { QusbCommand } from '../cli/command.ts'
+import { viaFlag } from '../cli/flags.ts'
 import { askForAttachments, askForDevice } from '../cli/questions.ts'
 import { QusbError } from '../lib/errors.ts'
 import type { Context } from '../lib/passthrough/context.ts'
-import { type DetachRequest, detach } from '../lib/passthrough/detach.ts'
+import { detach, type What } from '../lib/passthrough/detach.ts'
 import { readQube, readWords } from '../lib/passthrough/words.ts'
 import { renderDetach } from '../lib/view/attachment.ts'
 
@@ -26,6 +27,7 @@ export default class Detach extends QusbCommand {
   static override flags = {
     all: boolean({ description: 'all that is attached', exclusive: ['from'] }),
     from: stringFlag({ description: 'all that this qube has', helpValue: 'FRONTEND' }),
+    via: viaFlag,
     'dry-run': boolean({ description: 'say what would be done, and do nothing' }),
   }
 
@@ -40,7 +42,11 @@ export default class Detach extends QusbCommand {
       )
     }
     const request = await this.readRequest(context, words, flags)
-    const outcome = await detach(context, { ...request, dryRun: flags['dry-run'] })
+    const outcome = await detach(context, {
+      ...request,
+      dryRun: flags['dry-run'],
+      via: flags.via === 'admin' ? 'admin' : 'qrexec',
+    })
     this.report(outcome, flags, (result) => renderDetach(result, this.terminal()))
   }
 
@@ -48,16 +54,14 @@ export default class Detach extends QusbCommand {
     context: Context,
     words: string[],
     flags: { all: boolean; from?: string | undefined; json?: boolean; 'no-input'?: boolean },
-  ): Promise<DetachRequest> {
-    const dryRun = false
-    if (flags.all) return { what: 'all', dryRun }
-    if (flags.from !== undefined)
-      return { what: 'frontend', frontend: readQube(flags.from, 'frontend'), dryRun }
+  ): Promise<What> {
+    if (flags.all) return { what: 'all' }
+    if (flags.from !== undefined) return { what: 'frontend', frontend: readQube(flags.from, 'frontend') }
     if (words.length === 0) {
-      return { what: 'chosen', attachments: await askForAttachments(context, this.mayAsk(flags)), dryRun }
+      return { what: 'chosen', attachments: await askForAttachments(context, this.mayAsk(flags)) }
     }
     const read = readWords(words)
     const device = await askForDevice(context, read, this.mayAsk(flags))
-    return { what: 'device', ...device, frontend: read.frontend, dryRun }
+    return { what: 'device', ...device, frontend: read.frontend }
   }
 }

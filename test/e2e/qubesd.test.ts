@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
-import { type Bench, startBench } from './program.ts'
+import { type Bench, expectClean, grants, startBench } from './program.ts'
 
 const FILE: LabFileText = {
   qubes: [
@@ -57,5 +57,129 @@ describe.each(['4.3', '4.2'] as const)('with qubesd of Qubes %s', (qubesd) => {
     expect(ran.code).toBe(code)
     // A paused qube is not even asked: that would take the three seconds of qrexec's patience.
     expect(Date.now() - begun).toBeLessThan(2900)
+  })
+})
+
+describe.each(['4.3', '4.2'] as const)('attach and detach with qubesd of Qubes %s', (qubesd) => {
+  let bench: Bench
+  beforeAll(async () => {
+    bench = await startBench({
+      ...FILE,
+      qubesd,
+      qubes: [
+        ...(FILE.qubes ?? []),
+        { name: 'windows', stubdom: true },
+        { name: 'bare', proxy: { frontend: false } },
+      ],
+      devices: [
+        ...(FILE.devices ?? []),
+        { backend: 'sys-usb', port: '2-2', kind: 'stick', serial: "a+b_c 'd'" },
+      ],
+    })
+  })
+  afterAll(async () => await bench?.end())
+
+  it.each([
+    ['2-1', 'work'],
+    ['2-2', 'work'],
+    ['2-1', 'windows'],
+  ])('through qubesd: %s in %s, seen by both, and clean afterwards', async (port, frontend) => {
+    const attached = await bench.qusb('attach', 'sys-usb', port, frontend, '--via', 'admin', '--json')
+    expect(attached, attached.stdout).toMatchObject({ code: 0, json: { changed: true } })
+    expect(await bench.device(port)).toMatchObject({ attachedTo: frontend, drift: null })
+    expect(grants(bench)).toEqual([])
+    const detached = await bench.qusb('detach', 'sys-usb', port, frontend, '--via', 'admin', '--json')
+    expect(detached, detached.stdout).toMatchObject({ code: 0, json: { changed: true } })
+    if (frontend === 'work') await expectClean(bench, port, frontend)
+  })
+
+  it('through one, detached through the other', async () => {
+    expect(await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--via', 'admin')).toMatchObject({ code: 0 })
+    expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
+    await expectClean(bench, '2-1', 'work')
+    expect(await bench.qusb('attach', 'sys-usb', '2-1', 'work')).toMatchObject({ code: 0 })
+    expect(await bench.qusb('detach', 'sys-usb', '2-1', '--via', 'admin')).toMatchObject({ code: 0 })
+    await expectClean(bench, '2-1', 'work')
+  })
+
+  it('tells why qubesd could not, and leaves nothing, whatever qubesd believes then', async () => {
+    const bare = await bench.qusb('attach', 'sys-usb', '2-1', 'bare', '--via', 'admin', '--json')
+    expect(bare, bare.stdout).toMatchObject({ code: 8, json: { error: { code: 'NO_PROXY' } } })
+    await bench.lab.fault('yank-during-attach', 'sys-usb')
+    const yanked = await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--via', 'admin', '--json')
+    expect(yanked.json, yanked.stdout).toMatchObject({ error: { code: 'NOT_FOUND' } })
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
+    expect(await bench.device('2-1')).toMatchObject({ state: 'free', attachedTo: null })
+    const again = await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--json')
+    expect(again, again.stdout).toMatchObject({ code: 0 })
+    expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
+  })
+
+  it('--start starts a halted frontend, and not for nothing', async () => {
+    const none = await bench.qusb('attach', 'sys-usb', '3-3', 'halted', '--start', '--json')
+    expect(none.json).toMatchObject({ error: { code: 'NOT_FOUND' } })
+    const state = async () => (await bench.lab.status()).qubes.find(({ name }) => name === 'halted')?.state
+    expect(await state()).toBe('halted')
+    const ran = await bench.qusb('attach', 'sys-usb', '2-1', 'halted', '--start', '--json')
+    expect(ran, ran.stdout).toMatchObject({ code: 0, json: { changed: true } })
+    expect(await state()).toBe('running')
+    await bench.lab.fault('halt', 'halted')
+  })
+})
+
+describe('what only qubesd knows', () => {
+  let bench: Bench
+  beforeAll(async () => {
+    bench = await startBench({
+      qubes: [{ name: 'sys-usb', backend: true }, { name: 'work', denied: ['u08****'] }, { name: 'vault' }],
+      devices: [
+        { backend: 'sys-usb', port: '2-1', kind: 'stick' },
+        { backend: 'sys-usb', port: '1-2', kind: 'thermometer' },
+      ],
+      assignments: [
+        { frontend: 'vault', backend: 'sys-usb', port: '2-1', mode: 'ask-to-attach' },
+        { frontend: 'work', backend: 'sys-usb', port: '*', device: '08f7:0002::uffffff', mode: 'required' },
+      ],
+    })
+  })
+  afterAll(async () => await bench?.end())
+
+  it.each(['qrexec', 'admin'])('the deny list is obeyed over %s, --force or not', async (via) => {
+    const ran = await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--force', '--via', via, '--json')
+    expect(ran, ran.stdout).toMatchObject({
+      code: 6,
+      json: { error: { code: 'REFUSED', message: expect.stringContaining('u08****') } },
+    })
+    await expectClean(bench, '2-1', 'work')
+  })
+
+  it('assignments are listed', async () => {
+    expect(await bench.device('2-1')).toMatchObject({
+      assignment: { frontend: 'vault', mode: 'ask-to-attach', also: [] },
+    })
+    const info = await bench.qusb('info', 'sys-usb', '2-1', '--json')
+    expect(info.json.device.assignment).toMatchObject({ frontend: 'vault' })
+  })
+
+  it.each([
+    ['qubesd-silent', 'QUBESD'],
+    ['qubesd-lying', undefined],
+  ] as const)('%s hides nothing that is true, and tells nothing that is not', async (fault, warning) => {
+    await bench.lab.fault(fault)
+    try {
+      const { code, json } = await bench.qusb('list', '--json')
+      expect(code).toBe(0)
+      const seen = json.devices.map((each: { port: string; state: string }) => `${each.port} ${each.state}`)
+      expect(seen.sort()).toEqual(['1-2 free', '2-1 free'])
+      expect(json.warnings.map((each: { code: string }) => each.code)).toEqual(
+        warning === undefined ? [] : [warning],
+      )
+      const attached = await bench.qusb('attach', 'sys-usb', '2-1', 'vault', '--json')
+      expect(attached, attached.stdout).toMatchObject({ code: 0 })
+      expect(await bench.qusb('detach', 'sys-usb', '2-1', 'vault')).toMatchObject({ code: 0 })
+    } finally {
+      await bench.lab.fault(fault, null, { off: true })
+    }
+    await expectClean(bench, '2-1', 'vault')
   })
 })

@@ -28,7 +28,13 @@ export interface AttachRequest {
   dryRun: boolean
   /** For the call of the service, ms. */
   timeoutMs: number
+  /** Whose call it is: our own over qrexec, or qubesd's. */
+  via: Via
+  /** Start the frontend where it is halted. */
+  start: boolean
 }
+
+export type Via = 'qrexec' | 'admin'
 
 /** What has been chosen, before anything is done. */
 export interface Chosen {

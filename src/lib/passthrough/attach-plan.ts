@@ -13,9 +13,18 @@ export function planAttach(chosen: Chosen, request: AttachRequest): PlanStep[] {
   return [
     ...reasons.map((reason) => ({ step: request.force ? 'forced' : 'refused', what: reason })),
     { step: 'lock', what: `${place.backend}:${place.port}, then ${place.frontend}` },
-    { step: 'grant', what: formatGrant({ ...place, caller }).trim() },
-    { step: 'call', what: `qubes.USBAttach in ${caller}, as root: ${place.backend} ${place.port}` },
-    { step: 'revoke', what: 'the grant' },
+    ...(request.via === 'admin'
+      ? [
+          {
+            step: 'call',
+            what: `admin.vm.device.usb.Attach of qubesd, manual: ${place.backend}+${place.port}`,
+          },
+        ]
+      : [
+          { step: 'grant', what: formatGrant({ ...place, caller }).trim() },
+          { step: 'call', what: `qubes.USBAttach in ${caller}, as root: ${place.backend} ${place.port}` },
+          { step: 'revoke', what: 'the grant' },
+        ]),
     {
       step: 'look',
       what: `${place.backend} says that ${place.frontend} has ${formatVidPid(device)} ${describeDevice(device)}`,

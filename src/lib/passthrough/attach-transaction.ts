@@ -54,7 +54,8 @@ export async function attachLocked(
   const { device, place } = chosen
   const { site } = context
   const caller = callerOf(place)
-  const grant = nameGrant()
+  // qubesd sets a policy line of its own.
+  const grant = request.via === 'admin' ? null : nameGrant()
   const intent = makeRecord(
     context,
     { device, frontend: place.frontend, stubdom: place.stubdom, grant },
@@ -71,19 +72,20 @@ export async function attachLocked(
     await reach('grant')
     context.signal.throwIfAborted()
     const lifetime = request.timeoutMs / 1000 + 2
-    const revoke = await writeGrant(site, {
-      name: grant,
-      backend: place.backend,
-      port: place.port,
-      caller,
-      lifetime,
-    })
+    const { backend, port } = place
+    const revoke =
+      grant === null ? () => {} : await writeGrant(site, { name: grant, backend, port, caller, lifetime })
     let result: QrexecResult
     try {
       await reach('call-attach')
       context.signal.throwIfAborted()
       context.progress(`attaching ${place.backend}:${place.port} to ${place.frontend}`)
-      result = await callHeedingSignal(context, { caller, place, timeoutMs: request.timeoutMs, revoke })
+      const { timeoutMs } = request
+      const running =
+        request.via === 'admin'
+          ? (await import('../qubes/admin/usb.ts')).attachByAdmin(site, { ...place, device, timeoutMs })
+          : callAttach(site, { ...place, caller, timeoutMs })
+      result = await heedSignal(context, running, revoke)
     } finally {
       await reach('revoke')
       revoke()
@@ -108,19 +110,19 @@ export async function attachLocked(
 }
 
 /**
- * Calls the service. The user's interrupt revokes the grant at once and gives the attach the time to settle: neither
+ * Waits for the call. The user's interrupt revokes the grant at once and gives the attach the time to settle: neither
  * the death of the client nor a revoked grant cancels one (FACTS section 3), so what is left then is for `undo`.
  */
-async function callHeedingSignal(
+async function heedSignal(
   context: Context,
-  call: { caller: QubeName | `${QubeName}-dm`; place: Place; timeoutMs: number; revoke: () => void },
+  running: Promise<QrexecResult>,
+  revoke: () => void,
 ): Promise<QrexecResult> {
   const { signal } = context
-  const running = callAttach(context.site, { ...call.place, caller: call.caller, timeoutMs: call.timeoutMs })
   let onAbort = (): void => {}
   const interrupted = new Promise<'interrupted'>((resolve) => {
     onAbort = () => {
-      call.revoke()
+      revoke()
       resolve('interrupted')
     }
     signal.addEventListener('abort', onAbort, { once: true })

@@ -14,12 +14,14 @@ import { planAttach } from './attach-plan.ts'
 import { attachLocked, clearStale, requireNoDenyRule } from './attach-transaction.ts'
 import { describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
+import { requireNotDenied } from './deny-list.ts'
 import { requireFreePort, requireProxies } from './explain.ts'
 import { guardDevice, guardFrontend } from './guards.ts'
 import { surveyOf } from './look.ts'
 import { lockFrontendInTime, lockOrConflict } from './place-locks.ts'
 import type { Attachment, AttachResult } from './results.ts'
 import { settle } from './settle.ts'
+import { startFrontend } from './start-frontend.ts'
 import { reach } from './steps.ts'
 
 /**
@@ -30,8 +32,9 @@ import { reach } from './steps.ts'
 export async function attach(context: Context, request: AttachRequest): Promise<AttachResult> {
   if (request.backend !== undefined) guardFrontend(request.backend, request.frontend)
   const settled = request.dryRun ? [] : await settle(context)
+  if (request.start && !request.dryRun) await startFrontend(context, request)
   const chosen = await chooseForAttach(context, request)
-  const warnings = [...settled, ...chosen.warnings]
+  const warnings = [...settled, ...chosen.warnings, ...context.directory.warnings()]
   const { device, place } = chosen
 
   if (device.attachedTo === request.frontend) {
@@ -58,7 +61,7 @@ export async function attach(context: Context, request: AttachRequest): Promise<
     locks.push(await lockFrontendInTime(context, place.frontend, request.timeoutMs))
     const now = await lookAgainUnderLock(context, chosen)
     requireFreePort(now.device, frontendSurvey(now))
-    await requireNoDenyRule(context, place)
+    await Promise.all([requireNoDenyRule(context, place), requireNotDenied(context, place, now.device)])
     await reach('clear-stale')
     await clearStale(context, now)
     const record = await attachLocked(context, request, now)

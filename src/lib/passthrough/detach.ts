@@ -5,6 +5,7 @@ import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
 import { listQrexecSockets } from '../qubes/qrexec.ts'
 import { readState } from '../store/store.ts'
+import type { Via } from './attach-choice.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
@@ -20,12 +21,13 @@ import { settle } from './settle.ts'
 import { reach } from './steps.ts'
 
 /** What is to be detached: one device, all that a frontend has, or all that is attached. */
-export type DetachRequest = { dryRun: boolean } & (
+export type What =
   | { what: 'device'; backend: QubeName | undefined; selector: Selector; frontend: QubeName | undefined }
   | { what: 'frontend'; frontend: QubeName }
   | { what: 'all' }
   | { what: 'chosen'; attachments: readonly { backend: QubeName; port: Attachment['port'] }[] }
-)
+
+type DetachRequest = What & { dryRun: boolean; via: Via }
 
 type Detached = DetachResult['attachments'][number]
 
@@ -62,7 +64,9 @@ export async function detach(
   const groups = new Map<QubeName | null, Device[]>()
   for (const device of devices)
     groups.set(device.attachedTo, [...(groups.get(device.attachedTo) ?? []), device])
-  const ended = await Promise.all([...groups.values()].map((group) => detachInTurn(context, group, warnings)))
+  const ended = await Promise.all(
+    [...groups.values()].map((group) => detachInTurn(context, group, { warnings, via: request.via })),
+  )
   const attachments = ended.flat()
   return {
     result: asResult(
@@ -141,6 +145,12 @@ function planOf(device: Device): PlanStep[] {
   ]
 }
 
+interface DetachOptions {
+  /** Told what the user should know. */
+  warnings: Warning[]
+  via: Via
+}
+
 interface Ended {
   detached: Detached
   failure: QusbError | undefined
@@ -149,12 +159,12 @@ interface Ended {
 async function detachInTurn(
   context: Context,
   devices: readonly Device[],
-  warnings: Warning[],
+  options: DetachOptions,
 ): Promise<Ended[]> {
   const ended: Ended[] = []
   for (const device of devices) {
     try {
-      ended.push({ detached: await detachOne(context, device, warnings), failure: undefined })
+      ended.push({ detached: await detachOne(context, device, options), failure: undefined })
     } catch (error) {
       if (!(error instanceof QusbError) || context.signal.aborted) throw error
       ended.push({
@@ -191,17 +201,21 @@ function shown(device: Device, since: string | null = null): Omit<Detached, 'cha
 }
 
 /** @throws QusbError */
-async function detachOne(context: Context, device: Device, warnings: Warning[]): Promise<Detached> {
+async function detachOne(context: Context, device: Device, options: DetachOptions): Promise<Detached> {
   await reach('lock-device')
   const lock = await lockOrConflict(context, device)
   try {
-    return await detachLocked(context, device, warnings)
+    return await detachLocked(context, device, options)
   } finally {
     lock.release()
   }
 }
 
-async function detachLocked(context: Context, device: Device, warnings: Warning[]): Promise<Detached> {
+async function detachLocked(
+  context: Context,
+  device: Device,
+  { warnings, via }: DetachOptions,
+): Promise<Detached> {
   const sockets = listQrexecSockets(context.site)
   const known = readState(context.site).state.attachments.find(
     (record) =>
@@ -225,7 +239,11 @@ async function detachLocked(context: Context, device: Device, warnings: Warning[
   await reach('write-intent')
   context.signal.throwIfAborted()
   await putRecord(context, open)
-  const result = await release(context, { backend: device.backend, port: device.port, frontend, stubdom })
+  const result = await release(
+    context,
+    { backend: device.backend, port: device.port, frontend, stubdom },
+    via,
+  )
   await reach('record')
   if (result.end === 'unresolved') {
     await putRecord(context, { ...open, phase: 'unresolved' })

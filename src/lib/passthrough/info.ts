@@ -2,6 +2,7 @@ import { interfaceWord } from '../model/interface-class.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
+import { findAssignments } from './assignments.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice } from './choose.ts'
 import type { Context } from './context.ts'
@@ -21,13 +22,14 @@ export async function info(
 ): Promise<InfoResult> {
   const backends =
     request.backend === undefined ? await findBackends(context) : onlyBackends([request.backend])
+  const assigning = findAssignments(context)
   const { seen, records, warnings } = await lookWithStore(context, backends)
   if (request.backend !== undefined) surveyOf(seen, request.backend)
   const surveys = [...seen.surveys.values()]
   const [first] = backends.names
   if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
   const chosen = chooseDevice(surveys, request.selector)
-  const device = listed(chosen, records, nameDevices(context.site, [chosen])(chosen))
+  const device = listed(chosen, records, nameDevices(context.site, [chosen])(chosen), await assigning)
   return {
     schema: 1,
     device,

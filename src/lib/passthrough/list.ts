@@ -3,7 +3,9 @@ import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import { deviceClass } from '../model/interface-class.ts'
 import type { QubeName } from '../model/names.ts'
+import type { Assignment } from '../qubes/admin/device-lines.ts'
 import { readState } from '../store/store.ts'
+import { assignmentOf, findAssignments } from './assignments.ts'
 import { type Backends, findBackends, haltedWarnings, onlyBackends } from './backends.ts'
 import type { Context } from './context.ts'
 import { failureToError, failureToWarning, type Look, lookAt, warningsOf } from './look.ts'
@@ -33,6 +35,7 @@ export async function list(
   const named = request.backends.length > 0
   const backends = named ? onlyBackends(request.backends) : await findBackends(context)
   context.progress(`looking at ${backends.names.join(', ')}`)
+  const assigning = findAssignments(context)
   const looked = await lookWithStore(context, backends)
   const { seen, records } = looked
   const warnings = [...looked.warnings]
@@ -46,8 +49,9 @@ export async function list(
   warnings.push(...surveys.flatMap(warningsOf))
   const all = surveys.flatMap((survey) => survey.devices)
   const nameOf = nameDevices(context.site, all)
+  const assignments = await assigning
   const devices = all
-    .map((device) => listed(device, records, nameOf(device)))
+    .map((device) => listed(device, records, nameOf(device), assignments))
     .filter((device) => request.all || (!device.hub && !device.hidden) || device.state !== 'free')
     .filter((device) => !request.attached || device.attachedTo !== null || device.state === 'unknown')
   return {
@@ -88,11 +92,12 @@ export async function lookWithStore(
   return { seen, records, warnings }
 }
 
-/** A device with what the store knows of it. Pure. */
+/** A device with what the store and qubesd know of it. Pure. */
 export function listed(
   device: Device,
   records: readonly AttachmentRecord[],
   description: string,
+  assignments: readonly Assignment[],
 ): ListedDevice {
   const here = records.filter((record) => record.backend === device.backend && record.port === device.port)
   const open = here.find((record) => record.phase === 'unresolved')
@@ -110,6 +115,7 @@ export function listed(
     by: ours === undefined ? null : { user: ours.by.user, rule: ours.by.rule },
     drift: driftOf(device, { open: open !== undefined, ours: ours !== undefined, elsewhere, busy }),
     intendedFor: open?.frontend ?? null,
+    assignment: assignmentOf(device, assignments),
   }
 }
 

@@ -6,6 +6,7 @@ import { callDetachAtBackend, callDetachAtFrontend } from '../qubes/proxy.ts'
 import { listQrexecSockets } from '../qubes/qrexec.ts'
 import { endImport, forgetImport } from '../qubes/root-shell.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
+import type { Via } from './attach-choice.ts'
 import type { Context } from './context.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
 import { returnToDriver } from './return-to-driver.ts'
@@ -41,7 +42,7 @@ const POLL_MS = 120
  *
  * It looks before each step and believes no exit code. No step heeds the user's interrupt: this is the undoing.
  */
-export async function release(context: Context, place: Place): Promise<Release> {
+export async function release(context: Context, place: Place, via: Via = 'qrexec'): Promise<Release> {
   let look = await settleImport(context, place)
   const backendGone = (): boolean => !listQrexecSockets(context.site).has(place.backend)
 
@@ -51,7 +52,7 @@ export async function release(context: Context, place: Place): Promise<Release> 
   }
   if (holds(look, place)) {
     await reach('call-detach')
-    look = await detach(context, place, look)
+    look = await detach(context, place, look, via)
     detached = !holds(look, place)
     if (!detached) {
       const why = look.failures.has(place.backend)
@@ -164,9 +165,17 @@ async function poll(
   }
 }
 
-/** By the frontend's service where that is safe, else by the backend's. */
-async function detach(context: Context, place: Place, seen: Look): Promise<Look> {
+/** By qubesd where that is wanted, by the frontend's service where that is safe, else by the backend's. */
+async function detach(context: Context, place: Place, seen: Look, via: Via): Promise<Look> {
   const isReleased = (at: Look): boolean => at.surveys.has(place.backend) && !holds(at, place)
+  if (via === 'admin') {
+    context.progress(`qubesd detaches ${place.backend}:${place.port} from ${place.frontend}`)
+    const { detachByAdmin } = await import('../qubes/admin/usb.ts')
+    await detachByAdmin(context.site, { ...place, timeoutMs: DETACH_MS })
+    await reach('await-release')
+    const after = await poll(context, place, RELEASE_MS, isReleased)
+    if (isReleased(after)) return after
+  }
   if (isSafeAtFrontend(seen, place)) {
     context.progress(`detaching ${place.backend}:${place.port} from ${place.frontend}`)
     await callDetachAtFrontend(context.site, { ...place, timeoutMs: DETACH_MS })

@@ -32,6 +32,12 @@ export type Warning = z.infer<typeof warningSchema>
  */
 export const driftSchema = z.enum(['other-tool', 'attached-elsewhere', 'unresolved'])
 
+/** What qubesd does when the device is there and the qube runs. */
+const assignedSchema = z.object({
+  frontend: qubeNameSchema,
+  mode: z.enum(['auto-attach', 'ask-to-attach', 'required']),
+})
+
 export const listedDeviceSchema = deviceSchema.extend({
   /** In plain words: `storage`, `camera`; null where the device shows no interface. */
   class: z.string().nullable(),
@@ -43,6 +49,8 @@ export const listedDeviceSchema = deviceSchema.extend({
   drift: driftSchema.nullable(),
   /** The frontend that an unresolved operation is about. */
   intendedFor: qubeNameSchema.nullable(),
+  /** What qubesd will attach by itself, and to which qubes else; null where there is none, or no qubesd. */
+  assignment: assignedSchema.extend({ also: z.array(assignedSchema) }).nullable(),
 })
 export type ListedDevice = z.infer<typeof listedDeviceSchema>
 

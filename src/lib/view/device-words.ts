@@ -33,6 +33,8 @@ export function holderWords(device: ListedDevice): { text: string; style?: Style
   return { text: device.attachedTo, style: device.drift === null ? 'green' : 'yellow' }
 }
 
+const MODE_WORDS = { 'auto-attach': 'auto:', 'ask-to-attach': 'asks:', required: 'required by' } as const
+
 /** What else a line about the device should say, a few words each. */
 export function noteWords(device: ListedDevice): string[] {
   const notes: string[] = []
@@ -43,6 +45,8 @@ export function noteWords(device: ListedDevice): string[] {
   else if (device.hidden) notes.push('hidden')
   if (device.inputForDom0) notes.push('dom0 input')
   if (device.usage.length > 0) notes.push('in use')
+  if (device.assignment !== null)
+    notes.push(`${MODE_WORDS[device.assignment.mode]} ${device.assignment.frontend}`)
   return notes
 }
 

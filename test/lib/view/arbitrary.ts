@@ -35,6 +35,7 @@ export function device(fields: Record<string, unknown> = {}): ListedDevice {
     by: null,
     drift: null,
     intendedFor: null,
+    assignment: null,
     ...fields,
   })
 }
@@ -107,6 +108,15 @@ export const deviceArbitrary: fc.Arbitrary<ListedDevice> = fc
       fc.constantFrom('other-tool' as const, 'attached-elsewhere' as const, 'unresolved' as const),
     ),
     intendedFor: fc.option(qubeArbitrary),
+    assignment: fc.option(
+      fc.record({
+        frontend: qubeArbitrary,
+        mode: fc.constantFrom('auto-attach', 'ask-to-attach', 'required'),
+        also: fc.array(fc.record({ frontend: qubeArbitrary, mode: fc.constant('required' as const) }), {
+          maxLength: 1,
+        }),
+      }),
+    ),
   })
   .map((fields) => ({ ...fields, class: deviceClass(fields.interfaces) }))
 

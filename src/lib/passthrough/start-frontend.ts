@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { QusbError } from '../errors.ts'
+import { type AttachRequest, requireFree } from './attach-choice.ts'
+import { findBackends, onlyBackends } from './backends.ts'
+import { chooseDevice } from './choose.ts'
+import type { Context } from './context.ts'
+import { guardDevice, guardFrontend } from './guards.ts'
+import { lookAt, surveyOf } from './look.ts'
+
+/** How long a qube may take to start, and then to take calls, ms. */
+const START_MS = 180_000
+const ANSWER_MS = 60_000
+const POLL_MS = 250
+
+/**
+ * Starts the frontend where it is halted, and waits until it takes calls. Before that it looks whether there is
+ * something to attach: a qube is not started for nothing.
+ * @throws QusbError why the device cannot be attached, or the qube not started
+ */
+export async function startFrontend(context: Context, request: AttachRequest): Promise<void> {
+  const { frontend } = request
+  const qubes = await context.directory.qubes()
+  if (qubes === undefined) {
+    throw new QusbError('NOT_RUNNING', `without qubesd it cannot be told whether ${frontend} runs`, {
+      hint: `Start it yourself: qvm-start ${frontend}`,
+    })
+  }
+  if (qubes.get(frontend)?.state !== 'halted') return
+
+  const asked = request.backend === undefined ? await findBackends(context) : onlyBackends([request.backend])
+  const seen = await lookAt(context, asked.names, asked)
+  if (request.backend !== undefined) surveyOf(seen, request.backend)
+  const device = chooseDevice([...seen.surveys.values()], request.selector)
+  guardFrontend(device.backend, frontend)
+  requireFree(device)
+  guardDevice(device, request.force)
+
+  context.progress(`starting ${frontend}`)
+  const { callAdmin } = await import('../qubes/admin/call.ts')
+  const { site, signal } = context
+  await callAdmin(site, { method: 'admin.vm.Start', dest: frontend, timeoutMs: START_MS, signal })
+  context.progress(`waiting until ${frontend} takes calls`)
+  for (const deadline = Date.now() + ANSWER_MS; ; await sleep(POLL_MS)) {
+    context.directory.forget()
+    const look = await lookAt(context, [frontend])
+    if (look.surveys.has(frontend)) return
+    if (Date.now() > deadline) surveyOf(look, frontend)
+  }
+}
