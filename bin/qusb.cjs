@@ -2,10 +2,11 @@
 'use strict'
 // Starts qusb: picks the bundle (the lab has its own) and loads it with V8's code cache where one fits.
 const fs = require('node:fs')
-const Module = require('node:module')
 const path = require('node:path')
 const vm = require('node:vm')
 
+// The same as node:module, which brings the loader of ES modules with it.
+const Module = module.constructor
 const root = path.dirname(__dirname)
 
 /**
@@ -22,18 +23,18 @@ function load(file) {
   } catch {
     return require(file)
   }
-  const script = new vm.Script(Module.wrap(fs.readFileSync(file, 'utf8')), {
+  const script = new vm.Script(Module.wrap(fs.readFileSync(file, 'latin1')), {
     filename: file,
     cachedData,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })
-  const module = new Module(file, require.main)
-  module.filename = file
-  module.paths = Module._nodeModulePaths(path.dirname(file))
-  require.cache[file] = module
-  script.runInThisContext()(module.exports, Module.createRequire(file), module, file, path.dirname(file))
-  module.loaded = true
-  return module.exports
+  const loaded = new Module(file, module)
+  loaded.filename = file
+  loaded.paths = Module._nodeModulePaths(path.dirname(file))
+  require.cache[file] = loaded
+  script.runInThisContext()(loaded.exports, Module.createRequire(file), loaded, file, path.dirname(file))
+  loaded.loaded = true
+  return loaded.exports
 }
 
 const args = process.argv.slice(2)

@@ -63,7 +63,7 @@ function makeSite(directory) {
 
 async function warmUp(directory) {
   // Compiled as bin/qusb.cjs compiles it: V8 takes the cache for exactly that text.
-  const script = new vm.Script(Module.wrap(fs.readFileSync(file, 'utf8')), {
+  const script = new vm.Script(Module.wrap(fs.readFileSync(file, 'latin1')), {
     filename: file,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })

@@ -9,7 +9,6 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { QusbError } from '../errors.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
@@ -116,6 +115,8 @@ function removeFile(file: string): void {
 async function startReaper(site: Site, file: string, seconds: number): Promise<{ end(): void }> {
   const script = 'timeout "$1" cat >/dev/null 2>&1; rm -f -- "$2" "$3"'
   const draft = file.replace(/([^/]*)$/, '.$1.draft')
+  // Loaded here because a list grants nothing.
+  const { execa } = await import('execa')
   const child = execa(site.sh, ['-c', script, 'qusb-reaper', String(Math.ceil(seconds)), file, draft], {
     stdin: 'pipe',
     stdout: 'ignore',

@@ -1,6 +1,5 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
 import type { Site } from '../site/site.ts'
@@ -103,6 +102,8 @@ function mayBe(token: string | undefined, name: string): boolean {
 
 async function isAllowed(site: Site, call: GuardedCall): Promise<boolean> {
   if (!existsSync(site.policyExec)) return false
+  // Few attaches come here, and none should load it for nothing.
+  const { execa } = await import('execa')
   const result = await execa(
     site.policyExec,
     ['--assume-yes-for-ask', '--just-evaluate', call.caller, call.backend, `qubes.USB+${call.port}`],
