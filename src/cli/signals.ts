@@ -1,22 +1,27 @@
+import { setMaxListeners } from 'node:events'
 import { EXIT_CODES, QusbError } from '../lib/errors.ts'
 
 /**
  * Turns the first SIGINT, SIGHUP or SIGTERM into an abort, so that what is half done is undone.
  * The second ends the program at once and says that nothing was undone.
+ * @param undoes whether there is anything to undo: else the first says nothing, and the second is as good
  * @param beforeWords called before anything is said: a line of progress may be in the way
  */
-export function abortOnSignals(beforeWords: () => void): AbortSignal {
+export function abortOnSignals(beforeWords: () => void, { undoes }: { undoes: boolean }): AbortSignal {
   const controller = new AbortController()
+  // Every call under way listens, and as many run at once as there are backends.
+  setMaxListeners(0, controller.signal)
   const onSignal = (signal: NodeJS.Signals): void => {
     beforeWords()
     const code = signal === 'SIGINT' ? 'INTERRUPTED' : 'TERMINATED'
     if (controller.signal.aborted) {
-      process.stderr.write(
-        'qusb: ended by a second signal: what was under way has NOT been undone. The next qusb command settles it.\n',
-      )
+      if (undoes)
+        process.stderr.write(
+          'qusb: ended by a second signal: what was under way has NOT been undone. The next qusb command settles it.\n',
+        )
       process.exit(EXIT_CODES[code])
     }
-    process.stderr.write('qusb: interrupted, undoing what was begun (again to stop at once)…\n')
+    if (undoes) process.stderr.write('qusb: interrupted, undoing what was begun (again to stop at once)…\n')
     controller.abort(new QusbError(code, `interrupted by ${signal}`))
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)

@@ -1,0 +1,61 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type Bench, grants, type Ran, startBench } from './program.ts'
+
+/** 4 backends of 50 devices, and frontends enough for all of them. */
+const BACKENDS = ['sys-usb', 'sys-usb-b', 'sys-usb-c', 'sys-usb-d']
+const PORTS = Array.from({ length: 50 }, (_, i) => (i < 25 ? `1-${i + 1}` : `2-${i - 24}`))
+const FRONTENDS = Array.from({ length: 20 }, (_, i) => `work${i}`)
+
+let bench: Bench
+
+beforeAll(async () => {
+  bench = await startBench({
+    qubes: [
+      ...BACKENDS.map((name) => ({ name, backend: true })),
+      ...FRONTENDS.map((name) => ({ name, vhciPorts: 12 })),
+    ],
+    devices: BACKENDS.flatMap((backend) =>
+      PORTS.map((port) => ({
+        backend,
+        port,
+        kind: port.startsWith('1') ? 'thermometer' : 'stick',
+        serial: null,
+        sizeMiB: 1,
+      })),
+    ),
+  })
+  // 200 processes on a small machine wait for the processor, not for a qube.
+  const site = JSON.parse(readFileSync(bench.lab.site, 'utf8'))
+  site.limits = { surveyMs: 60_000, connectSeconds: 60 }
+  writeFileSync(bench.lab.site, JSON.stringify(site))
+}, 120_000)
+afterAll(async () => await bench.end(), 60_000)
+
+it('200 at once on different devices: no update is lost', { timeout: 600_000 }, async () => {
+  const places = BACKENDS.flatMap((backend) => PORTS.map((port) => ({ backend, port })))
+  const ran: Ran[] = await Promise.all(
+    places.map(async ({ backend, port }, i) =>
+      bench.qusb(
+        'attach',
+        backend,
+        port,
+        FRONTENDS[i % FRONTENDS.length] ?? '',
+        '--timeout',
+        '600',
+        '--json',
+      ),
+    ),
+  )
+  for (const each of ran) expect(each.code, each.stdout + each.stderr).toBe(0)
+  expect(grants(bench)).toEqual([])
+  const state = JSON.parse(readFileSync(join(bench.lab.dir, 'dom0/var/lib/qusb/state.json'), 'utf8'))
+  const recorded = state.attachments.map(
+    (each: { backend: string; port: string; phase: string }) => `${each.backend} ${each.port} ${each.phase}`,
+  )
+  expect(recorded.sort()).toEqual(places.map(({ backend, port }) => `${backend} ${port} attached`).sort())
+  const { json } = await bench.qusb('list', '--attached', '--json')
+  expect(json.devices).toHaveLength(200)
+  for (const device of json.devices) expect(device).toMatchObject({ state: 'attached', drift: null })
+})
