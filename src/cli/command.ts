@@ -41,8 +41,11 @@ export abstract class QusbCommand extends Command {
     )
   }
 
-  /** The site, the configuration and the signals of this run. */
-  protected context(): Context {
+  /**
+   * The site, the configuration and the signals of this run.
+   * @param options.undoes false for what begins nothing that would have to be undone
+   */
+  protected context(options: { undoes: boolean } = { undoes: true }): Context {
     const siteFile = process.env.QUSB_SITE
     const site = loadSite(siteFile)
     if (siteFile !== undefined && siteFile !== '' && process.stderr.isTTY === true) {
@@ -54,7 +57,7 @@ export abstract class QusbCommand extends Command {
       config: loadConfig(site),
       directory: new QubeDirectory(site),
       user: loginName(),
-      signal: abortOnSignals(() => this.progress('')),
+      signal: abortOnSignals(() => this.progress(''), options),
       progress: this.progress,
     }
   }
