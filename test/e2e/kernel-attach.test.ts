@@ -3,6 +3,7 @@ import {
   diskOf,
   driverOf,
   endMachines,
+  eventually,
   importsOf,
   startMachines,
   sumOf,
@@ -10,7 +11,7 @@ import {
   takenPorts,
   whyNoMachines,
 } from './kernel-lab.ts'
-import { type Bench, expectClean, until } from './program.ts'
+import { type Bench, expectClean } from './program.ts'
 
 const why = await whyNoMachines()
 
@@ -123,7 +124,7 @@ describe.skipIf(why !== null)(`attach and detach on real kernels${why === null ?
       '46f4:0004 PLAYER',
     ])
     expect(await bench.inQube('work', 'grep -l 0627 /sys/class/input/input*/id/vendor | wc -l')).toBe('1')
-    await until('the line answers', async () => {
+    await eventually('the line answers', async () => {
       const said = await bench.inQube(
         'work',
         `exec 3<>/dev/ttyUSB0; stty raw -echo <&3; echo hello >&3; timeout 5 head -c 5 <&3`,

@@ -4,6 +4,7 @@ import {
   diskOf,
   driverOf,
   endMachines,
+  eventually,
   importsOf,
   startMachines,
   sumOf,
@@ -11,7 +12,7 @@ import {
   takenPorts,
   whyNoMachines,
 } from './kernel-lab.ts'
-import { type Bench, expectClean, grants, type Ran, until } from './program.ts'
+import { type Bench, expectClean, grants, type Ran } from './program.ts'
 
 const why = await whyNoMachines()
 
@@ -42,7 +43,7 @@ describe.skipIf(why !== null)(`what breaks on real kernels${why === null ? '' : 
   /** Reads the disk in a qube without end; resolves when it cannot any more. */
   const readOn = async (qube: string): Promise<{ ended: Promise<unknown> }> => {
     const disk = await diskOf(bench, qube, 'BREAKS')
-    await until(
+    await eventually(
       'it can be read',
       async () => (await bench.lab.exec(qube, ['lab-read', disk, '0', '1'])).code === 0,
     )
@@ -53,7 +54,7 @@ describe.skipIf(why !== null)(`what breaks on real kernels${why === null ? '' : 
       '-c',
       `while dd if=/dev/${disk} of=/dev/null bs=64k count=16 iflag=direct 2>/dev/null; do echo 1 >> /tmp/reads; done`,
     ])
-    await until('it is being read', async () => (await bench.inQube(qube, 'cat /tmp/reads')) !== '')
+    await eventually('it is being read', async () => (await bench.inQube(qube, 'cat /tmp/reads')) !== '')
     return { ended }
   }
   /** What the list says of the stick, asked `LATE` after the event at the latest. */
@@ -87,7 +88,7 @@ describe.skipIf(why !== null)(`what breaks on real kernels${why === null ? '' : 
     await bench.lab.unplug('sys-usb', '2-1')
     await ended
     expect(await bench.device('2-1')).toBeUndefined()
-    await until('the port is free', async () => (await takenPorts(bench, 'work')).length === 0)
+    await eventually('the port is free', async () => (await takenPorts(bench, 'work')).length === 0)
     await bench.lab.plug(stick)
     await worksAgain('vault')
   })
@@ -97,8 +98,8 @@ describe.skipIf(why !== null)(`what breaks on real kernels${why === null ? '' : 
     const ran = await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--json')
     expect([3, 9, 10], ran.stderr).toContain(ran.code)
     expect(grants(bench)).toEqual([])
-    await until('it is gone', async () => (await bench.device('2-1')) === undefined)
-    await until('the port is free', async () => (await takenPorts(bench, 'work')).length === 0)
+    await eventually('it is gone', async () => (await bench.device('2-1')) === undefined)
+    await eventually('the port is free', async () => (await takenPorts(bench, 'work')).length === 0)
     await bench.lab.plug(stick)
     await worksAgain('work')
   })
@@ -110,7 +111,7 @@ describe.skipIf(why !== null)(`what breaks on real kernels${why === null ? '' : 
     const since = Date.now()
     await ended
     expect(await listedAfter(since)).toMatchObject({ attachedTo: null })
-    await until('the port is free', async () => (await takenPorts(bench, 'work')).length === 0)
+    await eventually('the port is free', async () => (await takenPorts(bench, 'work')).length === 0)
     await worksAgain('vault')
   })
 
@@ -142,7 +143,7 @@ describe.skipIf(why !== null)(`what breaks on real kernels${why === null ? '' : 
   it('the backend killed and started again', async () => {
     await attach('work')
     await bench.lab.fault('killed', 'sys-usb')
-    await until('the port is free', async () => (await takenPorts(bench, 'work')).length === 0)
+    await eventually('the port is free', async () => (await takenPorts(bench, 'work')).length === 0)
     expect(await bench.qusb('list', 'sys-usb', '--json')).toMatchObject({ code: 7 })
     await bench.lab.fault('start', 'sys-usb')
     expect(await bench.device('2-1')).toMatchObject({ state: 'free', attachedTo: null })
@@ -156,7 +157,7 @@ describe.skipIf(why !== null)(`what breaks on real kernels${why === null ? '' : 
     expect(ran.code, ran.stderr).toBe(0)
     expect(await driverOf(bench, '2-1')).toBe('usb')
     await bench.lab.fault('agent-frozen', 'work', { off: true })
-    await until('nothing is left of it', async () => {
+    await eventually('nothing is left of it', async () => {
       await bench.qusb('list')
       return (await bench.inQube('work', 'ls /run/qubes')) === ''
     })

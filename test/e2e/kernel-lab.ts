@@ -1,13 +1,23 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, vi } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
 import { getParts } from '../../src/lab/kernel/parts.ts'
-import { type Bench, startBench, until } from './program.ts'
+import { type Bench, startBench } from './program.ts'
 
 // Software emulation beside other tests: seconds become tens of them.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 400_000 })
+
+/** Waits for a condition: patient, as the machines are slow, and seldom, as each look costs them. */
+export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 120_000
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`never came true: ${what}`)
+    await sleep(250)
+  }
+}
 
 /** Why virtual machines cannot run here; null when they can. In CI that is a failure, elsewhere a skip. */
 export async function whyNoMachines(): Promise<string | null> {
@@ -45,7 +55,7 @@ export async function diskOf(bench: Bench, qube: string, serial: string): Promis
     [ "$(cat $d/serial 2>/dev/null)" = '${serial}' ] && basename $d/*:*/host*/target*/*/block/*
   done`
   let disk = ''
-  await until(`${qube} has the disk of ${serial}`, async () => {
+  await eventually(`${qube} has the disk of ${serial}`, async () => {
     disk = await bench.inQube(qube, find)
     return /^sd[a-z]+$/.test(disk)
   })
@@ -54,7 +64,7 @@ export async function diskOf(bench: Bench, qube: string, serial: string): Promis
 
 /** sha256 of the whole disk as a qube's kernel reads it from the device, not from its memory. */
 export async function sumOf(bench: Bench, qube: string, disk: string): Promise<string> {
-  await until(
+  await eventually(
     `${qube} reads ${disk}`,
     async () => (await bench.lab.exec(qube, ['test', '-b', `/dev/${disk}`])).code === 0,
   )

@@ -3,12 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   complaintsOf,
   endMachines,
+  eventually,
   importsOf,
   startMachines,
   takenPorts,
   whyNoMachines,
 } from './kernel-lab.ts'
-import { type Bench, expectClean, grants, type Ran, until } from './program.ts'
+import { type Bench, expectClean, grants, type Ran } from './program.ts'
 
 const why = await whyNoMachines()
 const CYCLES = 50
@@ -37,7 +38,7 @@ describe.skipIf(why !== null)(`many at once on real kernels${why === null ? '' :
   /** No port wedged, no process of a kernel or a service stuck, no kernel that complained. */
   const expectQuiet = async () => {
     for (const qube of ['sys-usb', ...FRONTENDS]) {
-      await until(`nothing hangs in ${qube}`, async () => {
+      await eventually(`nothing hangs in ${qube}`, async () => {
         return (await bench.inQube(qube, "ps -o stat,comm | grep '^D' | grep -v ps")) === ''
       })
       expect(complaintsOf(bench, qube)).toEqual([])
