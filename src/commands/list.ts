@@ -1,7 +1,6 @@
 import { string } from '@oclif/core/args'
 import { boolean } from '@oclif/core/flags'
 import { QusbCommand } from '../cli/command.ts'
-import { list } from '../lib/passthrough/list.ts'
 import type { ListResult } from '../lib/passthrough/results.ts'
 import { readQube } from '../lib/passthrough/words.ts'
 import { renderDeviceLines, renderDeviceList } from '../lib/view/device-table.ts'
@@ -32,7 +31,11 @@ export default class List extends QusbCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(List)
     const backends = (args.backend ?? []).map((name) => readQube(name, 'backend'))
-    const outcome = await list(this.context(), {
+    const context = this.context()
+    await context.directory.askEarly()
+    // Loaded while qubesd answers.
+    const { list } = await import('../lib/passthrough/list.ts')
+    const outcome = await list(context, {
       backends,
       all: flags.all || flags.tree,
       attached: flags.attached,

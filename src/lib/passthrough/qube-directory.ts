@@ -37,6 +37,13 @@ export class QubeDirectory {
     return await this.#asked.answer
   }
 
+  /** Asks before anybody needs to know; over when the question is out, so that the caller loads what it needs meanwhile. */
+  async askEarly(): Promise<void> {
+    // Whoever asks next gets the same answer, or the same error.
+    this.qubes().catch(() => {})
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+
   /** What was told no longer counts: something was started or stopped. */
   forget(): void {
     this.#asked = undefined

@@ -8,6 +8,7 @@ import {
   pendingImportSchema,
   type StateFile,
   stateFileSchema,
+  UNCOMPILED,
   type VhciRow,
   vhciRowSchema,
 } from './survey-facts.ts'
@@ -41,14 +42,17 @@ function readRow(line: string): VhciRow | undefined {
   const [hub, port, status = '', remote = '', local = '', ...more] = line.split(' ', 6)
   if (more.length > 0 || !/^[0-9]{1,3}$/.test(status) || !/^[0-9a-f]{8}$/.test(remote)) return undefined
   const devid = Number.parseInt(remote, 16)
-  return vhciRowSchema.safeParse({
-    port,
-    hub,
-    status: Number(status),
-    remoteBusnum: devid === 0 ? null : devid >>> 16,
-    remoteDevnum: devid === 0 ? null : devid & 0xffff,
-    local: local === '0-0' ? null : local,
-  }).data
+  return vhciRowSchema.safeParse(
+    {
+      port,
+      hub,
+      status: Number(status),
+      remoteBusnum: devid === 0 ? null : devid >>> 16,
+      remoteDevnum: devid === 0 ? null : devid & 0xffff,
+      local: local === '0-0' ? null : local,
+    },
+    UNCOMPILED,
+  ).data
 }
 
 /**
@@ -68,22 +72,25 @@ export function readImports(
   for (const device of devices) {
     const row = rowOf(device.port, byLocal)
     const enumerated = row?.status === USED && device.configured
-    const imported = importedDeviceSchema.safeParse({
-      local: device.port,
-      vhciPort: row?.port,
-      hub: row?.hub,
-      busnum: device.busnum,
-      devnum: device.devnum,
-      vendorId: device.vendorId,
-      productId: device.productId,
-      serial: device.serial,
-      serialUnsafe: device.serialUnsafe,
-      interfaces: device.interfaces,
-      remoteBusnum: row?.remoteBusnum,
-      remoteDevnum: row?.remoteDevnum,
-      enumerated,
-      settled: enumerated && device.interfaceDrivers.length > 0,
-    }).data
+    const imported = importedDeviceSchema.safeParse(
+      {
+        local: device.port,
+        vhciPort: row?.port,
+        hub: row?.hub,
+        busnum: device.busnum,
+        devnum: device.devnum,
+        vendorId: device.vendorId,
+        productId: device.productId,
+        serial: device.serial,
+        serialUnsafe: device.serialUnsafe,
+        interfaces: device.interfaces,
+        remoteBusnum: row?.remoteBusnum,
+        remoteDevnum: row?.remoteDevnum,
+        enumerated,
+        settled: enumerated && device.interfaceDrivers.length > 0,
+      },
+      UNCOMPILED,
+    ).data
     if (imported === undefined) rejected++
     else imports.push(imported)
   }
@@ -146,10 +153,13 @@ export function readImportProcesses(
     const target = readTarget(line.slice(blank + 1).split('\t', 32))
     if (target === 'other') continue
     const pid = line.slice(0, Math.max(0, blank))
-    const parsed = pendingImportSchema.safeParse({
-      ...target,
-      pids: [/^[0-9]{1,7}$/.test(pid) ? Number(pid) : 0],
-    }).data
+    const parsed = pendingImportSchema.safeParse(
+      {
+        ...target,
+        pids: [/^[0-9]{1,7}$/.test(pid) ? Number(pid) : 0],
+      },
+      UNCOMPILED,
+    ).data
     if (parsed === undefined) {
       rejected++
       continue

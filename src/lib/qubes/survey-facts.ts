@@ -5,6 +5,12 @@ import { hex4Schema, interfaceCodeSchema, SERIAL_LIMIT } from '../model/identity
 import { qubeNameSchema } from '../model/names.ts'
 import { portSchema } from '../model/port.ts'
 
+/**
+ * Parsed without zod's compiler: for the few rows and devices of a survey, compiling costs more than it saves, and the
+ * first survey is in most runs the only one.
+ */
+export const UNCOMPILED = { jitless: true }
+
 /** The speeds that a virtual host controller keeps ports for: USB 2 and USB 3. */
 export const vhciHubSchema = z.enum(['hs', 'ss'])
 

@@ -6,7 +6,7 @@ import { cleanText } from '../model/text.ts'
 import { type DeviceFacts, readDevice } from './device-facts.ts'
 import { readImportProcesses, readImports, readStateFiles, readVhci } from './imports.ts'
 import { type Published, readPublished } from './published.ts'
-import type { QubeSurvey } from './survey-facts.ts'
+import { type QubeSurvey, UNCOMPILED } from './survey-facts.ts'
 import { type DeviceRecord, readTranscript } from './transcript.ts'
 import { type DeviceUse, readUse } from './usage.ts'
 
@@ -114,28 +114,31 @@ function toDevice(
   published: Published | undefined,
   use: DeviceUse,
 ): Device | undefined {
-  return deviceSchema.safeParse({
-    backend: qube,
-    port: facts.port,
-    busnum: facts.busnum,
-    devnum: facts.devnum,
-    vendorId: facts.vendorId,
-    productId: facts.productId,
-    serial: facts.serial,
-    serialUnsafe: facts.serialUnsafe,
-    manufacturer: facts.manufacturer,
-    product: facts.product,
-    interfaces: facts.interfaces,
-    speed: facts.speed,
-    ...readHolder(qube, published?.connectedTo),
-    driver: facts.driver,
-    interfaceDrivers: facts.interfaceDrivers,
-    hub: facts.hub,
-    hidden: published?.offered !== true,
-    controller: controllerOf(facts.path),
-    inputForDom0: use.inputForDom0.has(facts.port),
-    usage: use.usage.get(facts.port) ?? [],
-  }).data
+  return deviceSchema.safeParse(
+    {
+      backend: qube,
+      port: facts.port,
+      busnum: facts.busnum,
+      devnum: facts.devnum,
+      vendorId: facts.vendorId,
+      productId: facts.productId,
+      serial: facts.serial,
+      serialUnsafe: facts.serialUnsafe,
+      manufacturer: facts.manufacturer,
+      product: facts.product,
+      interfaces: facts.interfaces,
+      speed: facts.speed,
+      ...readHolder(qube, published?.connectedTo),
+      driver: facts.driver,
+      interfaceDrivers: facts.interfaceDrivers,
+      hub: facts.hub,
+      hidden: published?.offered !== true,
+      controller: controllerOf(facts.path),
+      inputForDom0: use.inputForDom0.has(facts.port),
+      usage: use.usage.get(facts.port) ?? [],
+    },
+    UNCOMPILED,
+  ).data
 }
 
 /** A holder that cannot be (dom0, the backend itself, no name) makes the state unknown, never free. */

@@ -4,7 +4,7 @@ import type { Site } from '../site/site.ts'
 import probe from './probe.sh'
 import { callQrexec, type QrexecResult } from './qrexec.ts'
 import type { QubeSurvey, SurveyFailure } from './survey-facts.ts'
-import { parseSurvey, type SurveyProblem } from './survey-parser.ts'
+import type { SurveyProblem } from './survey-parser.ts'
 
 export type { QubeSurvey, SurveyFailure } from './survey-facts.ts'
 
@@ -21,7 +21,7 @@ export async function surveyQube(
 ): Promise<SurveyResult> {
   const marker = makeMarker()
   const timeoutMs = options.timeoutMs ?? site.limits.surveyMs
-  const result = await callQrexec(site, {
+  const answering = callQrexec(site, {
     target: qube,
     user: 'DEFAULT',
     service: 'qubes.VMShell',
@@ -30,6 +30,9 @@ export async function surveyQube(
     stdoutLimit: site.limits.surveyBytes,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   })
+  // Loaded, and its schemas made, while the qube answers.
+  const { parseSurvey } = await import('./survey-parser.ts')
+  const result = await answering
   if (result.end === 'exit') {
     // A complete answer counts whatever the exit code: a login profile may end its shell with any.
     const parsed = parseSurvey(result.stdout, marker, qube)
