@@ -9,6 +9,7 @@ export const COMMANDS = {
   info: deferCommand(() => import('./commands/info.ts')),
   list: deferCommand(() => import('./commands/list.ts')),
   schema: deferCommand(() => import('./commands/schema.ts')),
+  watch: deferCommand(() => import('./commands/watch.ts')),
   'setup:dom0': deferCommand(() => import('./commands/setup/dom0.ts')),
 }
 

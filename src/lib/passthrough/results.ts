@@ -149,6 +149,35 @@ export const setupResultSchema = z.object({
 })
 export type SetupResult = z.infer<typeof setupResultSchema>
 
+const watchEventSchema = z.object({
+  schema,
+  /** ISO 8601, UTC: when it was seen. */
+  at: z.iso.datetime(),
+  /** watching: the first, and whenever what says when to look is another. */
+  event: z.enum([
+    'watching',
+    'device-added',
+    'device-removed',
+    'device-attached',
+    'device-detached',
+    'qube-started',
+    'qube-stopped',
+    'qube-paused',
+    'qube-unpaused',
+  ]),
+  /** What said when to look: the events of qubesd, or the clock. */
+  source: z.enum(['qubesd', 'surveys']),
+  qube: qubeNameSchema.nullable(),
+  backend: qubeNameSchema.nullable(),
+  port: portSchema.nullable(),
+  frontend: qubeNameSchema.nullable(),
+  vendorId: hex4Schema.nullable(),
+  productId: hex4Schema.nullable(),
+  serial: z.string().max(SERIAL_LIMIT).nullable(),
+  description: z.string().nullable(),
+})
+export type WatchEvent = z.infer<typeof watchEventSchema>
+
 export const errorResultSchema = z.object({ schema, error: failureSchema })
 
 /** Every document that `--json` can print, by the command that prints it. */
@@ -159,5 +188,6 @@ export const RESULT_SCHEMAS = {
   detach: detachResultSchema,
   history: historyResultSchema,
   setup: setupResultSchema,
+  watch: watchEventSchema,
   error: errorResultSchema,
 } as const
