@@ -129,6 +129,11 @@ async function sayUsb(
   arg: string,
 ): Promise<string> {
   const { generation, lying } = belief
+  const assigned = (): string[] =>
+    belief.assignments
+      .filter(({ frontend }) => frontend === dest)
+      .map((assignment) => assignmentLine(assignment, generation))
+  if (generation === '4.3' && verb === 'Assigned') return assigned().join('')
   const devices = (await world.devices()).filter(({ hidden }) => !hidden)
   if (verb === 'Available') {
     const offered = devices.filter(({ backend, port }) => backend === dest && (arg === '' || arg === port))
@@ -156,15 +161,10 @@ async function sayUsb(
       ),
     )
   }
-  const assigned = (): string[] =>
-    belief.assignments
-      .filter(({ frontend }) => frontend === dest)
-      .map((assignment) => assignmentLine(assignment, generation))
   if (generation === '4.2') {
     if (verb !== 'List') throw protocolError(verb)
     return [...attached(), ...assigned()].join('')
   }
   if (verb === 'Attached') return attached().join('')
-  if (verb === 'Assigned') return assigned().join('')
   throw protocolError(verb)
 }

@@ -22,8 +22,16 @@ export interface WorldParts {
 /** A lab as its qubesd sees it: it calls services through the lab's qrexec-client, as dom0 does. */
 export function createWorld({ layout, ...rest }: WorldParts): World {
   let grants = 0
+  // A look into virtual machines takes its time: who asks while one is under way gets what that finds.
+  let looking: Promise<readonly PluggedDevice[]> | null = null
   return {
     ...rest,
+    devices() {
+      looking ??= rest.devices().finally(() => {
+        looking = null
+      })
+      return looking
+    },
     async call(qube, service, input) {
       const command = `root:QUBESRPC ${service} dom0`
       const { exitCode, stderr } = await execa(layout.qrexecClient, ['-d', qube, command], {
