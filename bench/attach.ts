@@ -7,40 +7,43 @@ const DEVICE = ['sys-usb', '2-1', 'work'] as const
 
 /** Attach and detach, beside the bare calls of the services. */
 export async function benchAttach(): Promise<void> {
-  await withLab(null, async (bench) => {
-    const { env, site } = bench
-    const bare = (what: string): string[] => [
-      BARE_PASSTHROUGH,
-      what,
-      site.qrexecClient,
-      site.policyDir,
-      ...DEVICE,
-    ]
-    const pause = { name: 'pause', work: () => untilFree(bench) }
-    const times = await measure(
-      [
-        { name: 'bare attach', args: bare('attach') },
-        { name: 'bare detach (frontend only)', args: bare('detach') },
-        pause,
-        { name: 'qusb attach', args: [PROGRAM, 'attach', ...DEVICE], env },
-        { name: 'qusb detach (both sides clean)', args: [PROGRAM, 'detach', ...DEVICE], env },
-        pause,
-      ],
-      ROUNDS,
-    )
-    const find = (name: string): Times => times.find((each) => each.name.startsWith(name)) ?? missing(name)
-    printTable(
-      'Attach and detach, ms (aim: qusb’s own share of an attach under 60)',
-      ['', 'least', 'median', 'more than bare'],
-      ['attach', 'detach'].flatMap((what) => {
-        const [least, most] = [find(`bare ${what}`), find(`qusb ${what}`)]
-        return [
-          [least.name, least.least, least.median, ''],
-          [most.name, most.least, most.median, most.least - least.least],
-        ]
-      }),
-    )
-  })
+  await withLab(null, (bench) => compareAttach(bench, 'aim: qusb’s own share of an attach under 60', ROUNDS))
+}
+
+/** The same in a lab that is up, with a stick at 2-1 and a qube called work. */
+export async function compareAttach(bench: BenchLab, note: string, rounds: number): Promise<void> {
+  const { env, site } = bench
+  const bare = (what: string): string[] => [
+    BARE_PASSTHROUGH,
+    what,
+    site.qrexecClient,
+    site.policyDir,
+    ...DEVICE,
+  ]
+  const pause = { name: 'pause', work: () => untilFree(bench) }
+  const times = await measure(
+    [
+      { name: 'bare attach', args: bare('attach') },
+      { name: 'bare detach (frontend only)', args: bare('detach') },
+      pause,
+      { name: 'qusb attach', args: [PROGRAM, 'attach', ...DEVICE], env },
+      { name: 'qusb detach (both sides clean)', args: [PROGRAM, 'detach', ...DEVICE], env },
+      pause,
+    ],
+    rounds,
+  )
+  const find = (name: string): Times => times.find((each) => each.name.startsWith(name)) ?? missing(name)
+  printTable(
+    `Attach and detach, ms (${note})`,
+    ['', 'least', 'median', 'more than bare'],
+    ['attach', 'detach'].flatMap((what) => {
+      const [least, most] = [find(`bare ${what}`), find(`qusb ${what}`)]
+      return [
+        [least.name, least.least, least.median, ''],
+        [most.name, most.least, most.median, most.least - least.least],
+      ]
+    }),
+  )
 }
 
 /** Waits until the backend has let the device go: its word for that comes up to a second late. */

@@ -24,10 +24,12 @@ export interface BenchLab {
 export async function withLab(
   file: LabFileText | null,
   work: (bench: BenchLab) => Promise<void>,
+  engine: 'process' | 'kernel' = 'process',
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'qusb-bench-'))
   const lab = await startLab({
     file,
+    engine,
     name: `bench-${process.pid}`,
     bundle: resolve('dist/lab.cjs'),
     lifetime: 1800,

@@ -1,6 +1,7 @@
 // `npm run bench [NAME…]`: all benchmarks, or those named. Each prints a table.
 import { benchAttach } from './attach.ts'
 import { benchFloor } from './floor.ts'
+import { benchKernel } from './kernel.ts'
 import { benchList } from './list.ts'
 import { benchStore } from './store.ts'
 
@@ -9,6 +10,7 @@ const BENCHMARKS: Record<string, () => Promise<void>> = {
   list: benchList,
   attach: benchAttach,
   store: benchStore,
+  kernel: benchKernel,
 }
 
 const named = process.argv.slice(2)

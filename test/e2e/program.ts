@@ -51,7 +51,7 @@ export async function startBench(
   const name = `t${process.pid}-${count++}`
   const bundle = join(ROOT, 'dist/lab.cjs')
   if (!existsSync(bundle)) throw new Error('not built: npm run build')
-  const lab = await startLab({ file, name, engine, bundle, lifetime: 900 })
+  const lab = await startLab({ file, name, engine, bundle, lifetime: engine === 'kernel' ? 3000 : 900 })
   const env: NodeJS.ProcessEnv = { ...process.env, QUSB_SITE: lab.site, NO_COLOR: '1' }
   delete env.NODE_EXTRA_CA_CERTS
 
