@@ -1,9 +1,11 @@
 // Makes the code cache of a bundle: `node scripts/code-cache.cjs BUNDLE` writes BUNDLE.cache.
 //
 // V8 compiles a function when it is first called, so the cache is taken after a run of what most runs do: a listing, in
-// JSON and drawn, of a backend that answers. The backend is this machine's own shell, on a tree with one device.
+// JSON and drawn, of a backend that answers. The backend is this machine's own shell, on a tree with one device; qubesd
+// is a table of answers.
 const fs = require('node:fs')
 const Module = require('node:module')
+const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 const vm = require('node:vm')
@@ -46,7 +48,9 @@ function makeSite(directory) {
     0o755,
   )
   write('run/qrexec.sys-usb', '')
-  for (const name of ['state', 'config', 'runtime', 'policy']) fs.mkdirSync(path.join(directory, name))
+  write('state/state.json', '{"schema": 1, "bootId": "none", "attachments": []}\n')
+  for (const name of ['state', 'config', 'runtime', 'policy'])
+    fs.mkdirSync(path.join(directory, name), { recursive: true })
   const site = {
     qrexecClient: path.join(directory, 'qrexec-client'),
     qubesRunDir: path.join(directory, 'run'),
@@ -56,9 +60,40 @@ function makeSite(directory) {
     stateDir: path.join(directory, 'state'),
     configDir: path.join(directory, 'config'),
     runDir: path.join(directory, 'runtime'),
+    qubesdSocket: path.join(directory, 'qubesd.sock'),
   }
   write('site.json', JSON.stringify(site), 0o600)
   return path.join(directory, 'site.json')
+}
+
+const ANSWERS = {
+  'admin.vm.List': 'sys-usb class=AppVM state=Running\nwork class=AppVM state=Running\n',
+  'admin.vm.device.pci.Available':
+    "00_14.0:0x8086:0xa0ed::p0c0330 device_id='0x8086:0xa0ed::p0c0330' port_id='00_14.0' devclass='pci' backend_domain='dom0' product='Host Controller' interfaces='p0c0330'\n",
+  'admin.vm.device.pci.Attached':
+    "dom0+00_14.0:0x8086:0xa0ed::p0c0330 device_id='0x8086:0xa0ed::p0c0330' port_id='00_14.0' devclass='pci' backend_domain='dom0' mode='required' frontend_domain='sys-usb'\n",
+  'admin.vm.device.usb.Available':
+    "2-1:0781:5567:4C530001:u080650 port_id='2-1' interfaces='u080650' serial='4C530001' device_id='0781:5567:4C530001:u080650' product='Cruzer Blade' manufacturer='SanDisk' backend_domain='sys-usb' devclass='usb'\n",
+}
+
+/**
+ * A qubesd, in the form of its answers (qubes-core-admin: a request is METHOD+ARG, an answer 0, NUL and the data).
+ * @param asked receives what it was asked
+ */
+function startQubesd(directory, asked) {
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    let request = ''
+    socket.on('data', (text) => {
+      request += text
+    })
+    socket.on('end', () => {
+      const [, method, dest] = /^([^+]*)\+ dom0 name ([^\0]*)\0/.exec(request) ?? []
+      asked.add(method)
+      // work has nothing to give.
+      socket.end(`0\0${dest === 'work' ? '' : (ANSWERS[method] ?? '')}`)
+    })
+  })
+  return new Promise((resolve) => server.listen(path.join(directory, 'qubesd.sock'), () => resolve(server)))
 }
 
 async function warmUp(directory) {
@@ -75,6 +110,8 @@ async function warmUp(directory) {
   module.loaded = true
 
   process.env.QUSB_SITE = makeSite(directory)
+  const asked = new Set()
+  const qubesd = await startQubesd(directory, asked)
   let printed = ''
   process.stdout.write = (text) => {
     printed += text
@@ -95,6 +132,8 @@ async function warmUp(directory) {
       throw new Error(`qusb ${args.join(' ')} ended with ${process.exitCode}, and printed ${printed}`)
     }
   }
+  qubesd.close()
+  for (const method of Object.keys(ANSWERS)) if (!asked.has(method)) throw new Error(`nobody asked ${method}`)
   const temporary = `${file}.cache.${process.pid}`
   fs.writeFileSync(temporary, script.createCachedData())
   fs.renameSync(temporary, `${file}.cache`)
@@ -106,4 +145,8 @@ warmUp(directory)
     process.stderr.write(`${error.stack}\n`)
     process.exitCode = 1
   })
-  .finally(() => fs.rmSync(directory, { recursive: true, force: true }))
+  .finally(() => {
+    fs.rmSync(directory, { recursive: true, force: true })
+    // A qubesd that still listens would keep a failed build waiting.
+    process.exit()
+  })
