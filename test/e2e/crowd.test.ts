@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Bench, grants, type Ran, startBench } from './program.ts'
@@ -36,17 +37,13 @@ afterAll(async () => await bench.end(), 60_000)
 it('200 at once on different devices: no update is lost', { timeout: 600_000 }, async () => {
   const places = BACKENDS.flatMap((backend) => PORTS.map((port) => ({ backend, port })))
   const ran: Ran[] = await Promise.all(
-    places.map(async ({ backend, port }, i) =>
-      bench.qusb(
-        'attach',
-        backend,
-        port,
-        FRONTENDS[i % FRONTENDS.length] ?? '',
-        '--timeout',
-        '600',
-        '--json',
-      ),
-    ),
+    places.map(async ({ backend, port }, i) => {
+      const frontend = FRONTENDS[i % FRONTENDS.length] ?? ''
+      const running = bench.start(['attach', backend, port, frontend, '--timeout', '600', '--json'])
+      // The lab goes first: it is the one machine that all of them wait for, and its proxy has limits of its own.
+      setPriority(running.child.pid ?? 0, 19)
+      return await running.done
+    }),
   )
   for (const each of ran) expect(each.code, each.stdout + each.stderr).toBe(0)
   expect(grants(bench)).toEqual([])

@@ -6,7 +6,7 @@ import type { Context } from './context.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
 
 /** How long the backend's kernel may take to bind a driver, ms. */
-const BIND_MS = 3000
+const BIND_MS = 5000
 
 /**
  * Gives a device that nobody has back to its normal driver in the backend, where it is not on it. The frontend's own
