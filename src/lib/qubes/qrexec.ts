@@ -1,7 +1,7 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Readable, Writable } from 'node:stream'
+import type { Readable } from 'node:stream'
+import { execa } from 'execa'
 import { parseQubeName, type QubeName } from '../model/names.ts'
 import { cleanStderr } from '../model/text.ts'
 import type { Site } from '../site/site.ts'
@@ -51,9 +51,17 @@ export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecRe
     call.target,
     `${call.user}:QUBESRPC ${call.service} dom0`,
   ]
-  const child = startClient(site.qrexecClient, args)
-  if (child === undefined)
-    return { end: 'no-client', exitCode: null, stdout: Buffer.alloc(0), stderr: undefined }
+  const child = execa(site.qrexecClient, args, {
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    buffer: false,
+    reject: false,
+    cleanup: false,
+    // Nothing of the caller's environment is of use to the client, and some of it could mislead it.
+    extendEnv: false,
+    env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' },
+  })
   // A client that ends before it has read its input is no error of ours.
   child.stdin.on('error', () => {})
   child.stdin.end(call.stdin)
@@ -106,6 +114,8 @@ export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecRe
       stderrBytes += chunk.length
     })
     child.once('error', () => finish('no-client', null))
+    // Some failures to start (ENOTDIR, E2BIG) are thrown, and execa then only resolves: no event comes.
+    if (child.pid === undefined) void child.then(() => finish('no-client', null))
     // `close` waits for the streams; a grandchild that keeps them must not hold us longer than a moment.
     child.once('close', (code, signal) => finish('exit', code ?? 128 + signalNumber(signal)))
     child.once('exit', (code, signal) => {
@@ -115,26 +125,6 @@ export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecRe
       }, EXIT_GRACE_MS)
     })
   })
-}
-
-/**
- * Started without execa, of which nothing is needed here: to load it would cost a listing a tenth of its time.
- * @returns undefined where it cannot be started; some failures are told by the event `error` instead
- */
-function startClient(
-  file: string,
-  args: string[],
-): ChildProcessByStdio<Writable, Readable, Readable> | undefined {
-  try {
-    return spawn(file, args, {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      // Nothing of the caller's environment is of use to the client, and some of it could mislead it.
-      env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' },
-    })
-  } catch {
-    // ENOTDIR, E2BIG and their like are thrown.
-    return undefined
-  }
 }
 
 function signalNumber(signal: NodeJS.Signals | null): number {
