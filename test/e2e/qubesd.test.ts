@@ -162,24 +162,28 @@ describe('what only qubesd knows', () => {
   })
 
   it.each([
-    ['qubesd-silent', 'QUBESD'],
-    ['qubesd-lying', undefined],
-  ] as const)('%s hides nothing that is true, and tells nothing that is not', async (fault, warning) => {
-    await bench.lab.fault(fault)
-    try {
-      const { code, json } = await bench.qusb('list', '--json')
-      expect(code).toBe(0)
-      const seen = json.devices.map((each: { port: string; state: string }) => `${each.port} ${each.state}`)
-      expect(seen.sort()).toEqual(['1-2 free', '2-1 free'])
-      expect(json.warnings.map((each: { code: string }) => each.code)).toEqual(
-        warning === undefined ? [] : [warning],
-      )
-      const attached = await bench.qusb('attach', 'sys-usb', '2-1', 'vault', '--json')
-      expect(attached, attached.stdout).toMatchObject({ code: 0 })
-      expect(await bench.qusb('detach', 'sys-usb', '2-1', 'vault')).toMatchObject({ code: 0 })
-    } finally {
-      await bench.lab.fault(fault, null, { off: true })
-    }
-    await expectClean(bench, '2-1', 'vault')
-  })
+    ['qubesd-silent', 'QUBESD', null],
+    ['qubesd-slow', 'QUBESD', '2'],
+    ['qubesd-lying', undefined, null],
+  ] as const)(
+    '%s hides nothing that is true, and tells nothing that is not',
+    async (fault, warning, value) => {
+      await bench.lab.fault(fault, null, value === null ? {} : { value })
+      try {
+        const { code, json } = await bench.qusb('list', '--json')
+        expect(code).toBe(0)
+        const seen = json.devices.map((each: { port: string; state: string }) => `${each.port} ${each.state}`)
+        expect(seen.sort()).toEqual(['1-2 free', '2-1 free'])
+        expect(json.warnings.map((each: { code: string }) => each.code)).toEqual(
+          warning === undefined ? [] : [warning],
+        )
+        const attached = await bench.qusb('attach', 'sys-usb', '2-1', 'vault', '--json')
+        expect(attached, attached.stdout).toMatchObject({ code: 0 })
+        expect(await bench.qusb('detach', 'sys-usb', '2-1', 'vault')).toMatchObject({ code: 0 })
+      } finally {
+        await bench.lab.fault(fault, null, { off: true })
+      }
+      await expectClean(bench, '2-1', 'vault')
+    },
+  )
 })

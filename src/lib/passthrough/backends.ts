@@ -58,15 +58,10 @@ export async function findBackends(context: Context): Promise<Backends> {
 }
 
 async function askQubesd(context: Context): Promise<FoundBackends> {
-  const qubes = await context.directory.qubes()
-  if (qubes === undefined) return NONE_FOUND
-  const { askForBackends } = await import('../qubes/admin/ask.ts')
-  try {
-    return await askForBackends({ site: context.site, signal: context.signal }, [...qubes.values()])
-  } catch {
-    // The usual ones are asked all the same, and the directory tells of a qubesd that does not answer.
-    return NONE_FOUND
-  }
+  return await context.directory.askMore<FoundBackends>(context.signal, NONE_FOUND, async (asking, qubes) => {
+    const { askForBackends } = await import('../qubes/admin/ask.ts')
+    return await askForBackends(asking, [...qubes.values()])
+  })
 }
 
 /** What should be said of USB qubes whose devices cannot be seen. */

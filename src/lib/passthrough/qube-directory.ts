@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { existsSync } from 'node:fs'
 import { QusbError } from '../errors.ts'
 import { DOM0, type QubeName } from '../model/names.ts'
@@ -10,6 +11,8 @@ import type { Warning } from './results.ts'
 const PATIENCE_MS = 1500
 /** How long what it told counts, ms. */
 const FRESH_MS = 1000
+/** How long it may take for all that is asked of it beyond the list, ms: a call for each qube is many calls. */
+const ALL_MS = 3000
 /** How long it is left alone after it did not answer, ms. */
 const PAUSE_MS = 10_000
 
@@ -52,6 +55,32 @@ export class QubeDirectory {
   /** Whether the calls of qubesd are worth making. */
   async answers(): Promise<boolean> {
     return (await this.qubes()) !== undefined
+  }
+
+  /**
+   * Asks for more than the list, within a limit for all of it together. Never throws: without an answer it is as without
+   * qubesd, and `warnings` tells so.
+   * @returns the answer, or `otherwise`
+   */
+  async askMore<T>(
+    signal: AbortSignal,
+    otherwise: T,
+    ask: (asking: { site: Site; signal: AbortSignal }, qubes: ReadonlyMap<QubeName, KnownQube>) => Promise<T>,
+  ): Promise<T> {
+    const qubes = await this.qubes()
+    if (qubes === undefined) return otherwise
+    const limit = AbortSignal.timeout(ALL_MS)
+    const either = AbortSignal.any([signal, limit])
+    // Each call listens.
+    setMaxListeners(0, either)
+    try {
+      return await ask({ site: this.#site, signal: either }, qubes)
+    } catch (error) {
+      if (limit.aborted) this.#trouble = `qubesd did not answer all within ${ALL_MS / 1000} s`
+      else if (error instanceof QusbError && !signal.aborted) this.#trouble = error.message
+      else if (!signal.aborted) throw error
+      return otherwise
+    }
   }
 
   /** What should be said of a qubesd that is there and does not answer. */

@@ -18,6 +18,8 @@ import { type KnownQube, parseQubeList } from './qube-list.ts'
 /** qubesd does one thing at a time: more connections than a few only wait there. */
 const CONNECTIONS = 8
 
+const NOTHING: Lines<OfferedDevice> = { entries: [], rejected: 0 }
+
 /** How a question is put: where, and until when. */
 export interface Asking {
   site: Site
@@ -45,6 +47,16 @@ async function askEither(asking: Asking, call: AdminCall, older: AdminCall): Pro
   }
 }
 
+/** Disposables come and go: one that is gone since the list was made has nothing. */
+async function unlessGone<T>(asked: Promise<T>, nothing: T): Promise<T> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof AdminError && error.code === 'NOT_FOUND') return nothing
+    throw error
+  }
+}
+
 /** A call that qubesd does not know gets an empty answer (core-admin, qubes/api: ProtocolError). */
 function isUnknownCall(error: AdminError): boolean {
   return error.type === 'empty' || error.type === 'ProtocolError' || error.type === 'PermissionDenied'
@@ -62,11 +74,8 @@ async function askForControllers(asking: Asking, qubes: readonly KnownQube[]): P
     inTurns(qubes, async ({ name, state }) => {
       const method =
         state === 'halted' ? 'admin.vm.device.pci.Assigned' : ('admin.vm.device.pci.Attached' as const)
-      return await askEither(
-        asking,
-        { method, dest: name },
-        { method: 'admin.vm.device.pci.List', dest: name },
-      )
+      const older = { method: 'admin.vm.device.pci.List', dest: name } as const
+      return await unlessGone(askEither(asking, { method, dest: name }, older), '')
     }),
   ])
   const controllers = new Set(
@@ -95,7 +104,10 @@ export async function askForBackends(
   const halted = qubes.filter(({ state, class: kind }) => state === 'halted' && kind !== 'TemplateVM')
   const [controllers, publishing] = await Promise.all([
     askForControllers(asking, [...running, ...halted]),
-    inTurns(running, async ({ name }) => (await askForDevices(asking, name)).entries.length > 0),
+    inTurns(running, async ({ name }) => {
+      const { entries } = await unlessGone(askForDevices(asking, name), NOTHING)
+      return entries.length > 0
+    }),
   ])
   return {
     running: running
@@ -124,10 +136,13 @@ export async function askForAssignments(
     readAssignments(
       dest,
       parseHeld(
-        await askEither(
-          asking,
-          { method: 'admin.vm.device.usb.Assigned', dest },
-          { method: 'admin.vm.device.usb.List', dest },
+        await unlessGone(
+          askEither(
+            asking,
+            { method: 'admin.vm.device.usb.Assigned', dest },
+            { method: 'admin.vm.device.usb.List', dest },
+          ),
+          '',
         ),
       ),
     ),

@@ -41,6 +41,7 @@ export function parseQubeList(text: string): Map<QubeName, KnownQube> {
       fields.find((field) => field.startsWith(`${key}=`))?.slice(key.length + 1)
     const kind = value('class')
     const state = value('state')
+    if (!fields.every((field) => /^[a-z_]+=/.test(field))) continue
     if (kind === undefined || state === undefined || !/^[A-Za-z]{1,32}$/.test(kind)) continue
     qubes.set(name, {
       name,

@@ -29,6 +29,7 @@ describe('admin.vm.List', () => {
         'inherited class=AppVM state=constructor',
         'no;name class=AppVM state=Running',
         'half class=AppVM',
+        'bad name class=AppVM state=Running',
         '',
       ].join('\n'),
     )

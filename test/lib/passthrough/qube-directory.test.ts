@@ -1,0 +1,139 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { QubeName } from '../../../src/lib/model/names.ts'
+import { findAlike, QubeDirectory, whyNotThere } from '../../../src/lib/passthrough/qube-directory.ts'
+import { askForAssignments, askForBackends } from '../../../src/lib/qubes/admin/ask.ts'
+import { parseQubeList } from '../../../src/lib/qubes/admin/qube-list.ts'
+import { type FakeQubesd, type Reply, startFakeQubesd } from '../qubes/admin/fake-qubesd.ts'
+
+let fake: FakeQubesd | undefined
+afterEach(async () => {
+  await fake?.close()
+  fake = undefined
+})
+
+const LIST = [
+  'dom0 class=AdminVM state=Running',
+  'sys-usb class=AppVM state=Running',
+  'work class=AppVM state=Running',
+  'off class=AppVM state=Halted',
+  'disp1 class=DispVM state=Paused',
+  'disp2 class=DispVM state=Running',
+  'template class=TemplateVM state=Halted',
+  '',
+].join('\n')
+
+/** A qubesd of 4.3 where disp2 has gone since the list was made. */
+function reply(request: string): Reply | undefined {
+  const [, method = '', dest = ''] = /^admin\.vm\.([A-Za-z.]+)\+ dom0 name (\S+)\0$/.exec(request) ?? []
+  if (method === 'List') return `0\0${LIST}`
+  if (dest === 'disp2') return "2\0QubesVMNotFoundError\0\0No such domain: 'disp2'\0"
+  if (method === 'device.pci.Available')
+    return "0\x0000_14.0:x::p0c0330 device_id='x::p0c0330' port_id='00_14.0' backend_domain='dom0'\n00_1f.6:x::p020000 device_id='x::p020000' port_id='00_1f.6' backend_domain='dom0'\n"
+  const held = (port: string, code: string): string =>
+    `0\0dom0+${port}:x::${code} device_id='x::${code}' port_id='${port}' backend_domain='dom0' mode='required'\n`
+  if (method === 'device.pci.Attached')
+    return dest === 'sys-usb' ? held('00_14.0', 'p0c0330') : held('00_1f.6', 'p020000')
+  if (method === 'device.pci.Assigned') return dest === 'off' ? held('00_14.0', 'p0c0330') : '0\0'
+  if (method === 'device.usb.Available') return '0\0'
+  if (method === 'device.usb.Assigned')
+    return dest === 'work'
+      ? "0\0sys-usb+2-1:* device_id='*' port_id='2-1' backend_domain='sys-usb' mode='auto-attach'\n"
+      : '0\0'
+  return undefined
+}
+
+describe('the directory', () => {
+  it('asks once for several who want to know, and again when told to forget', async () => {
+    fake = await startFakeQubesd(reply)
+    const directory = new QubeDirectory(fake.site)
+    const [one, other] = await Promise.all([directory.qubes(), directory.qubes()])
+    expect(one).toBe(other)
+    expect(one?.size).toBe(6)
+    expect(fake.requests).toHaveLength(1)
+    directory.forget()
+    await directory.qubes()
+    expect(fake.requests).toHaveLength(2)
+    expect(directory.warnings()).toEqual([])
+  })
+
+  it('asks for more, a few at a time, at most once a qube and kind; who has gone meanwhile has nothing', async () => {
+    fake = await startFakeQubesd(reply)
+    const directory = new QubeDirectory(fake.site)
+    const { signal } = new AbortController()
+    const found = await directory.askMore(
+      signal,
+      undefined,
+      async (asking, qubes) => await askForBackends(asking, [...qubes.values()]),
+    )
+    expect(found).toEqual({ running: ['sys-usb'], halted: ['off'] })
+    const assigned = await directory.askMore(
+      signal,
+      undefined,
+      async (asking, qubes) => await askForAssignments(asking, [...qubes.keys()]),
+    )
+    expect(assigned?.entries).toMatchObject([{ frontend: 'work', backend: 'sys-usb', port: '2-1' }])
+    expect(new Set(fake.requests).size).toBe(fake.requests.length)
+    expect(fake.requests.filter((request) => request.includes('name disp1'))).toHaveLength(1)
+    expect(fake.most).toBeLessThanOrEqual(9)
+    expect(fake.unexpected).toEqual([])
+    expect(directory.warnings()).toEqual([])
+  })
+
+  it('goes on without a qubesd that stops answering, and tells', async () => {
+    fake = await startFakeQubesd((request) =>
+      request.startsWith('admin.vm.List+') ? reply(request) : () => {},
+    )
+    const directory = new QubeDirectory(fake.site)
+    const begun = Date.now()
+    const found = await directory.askMore(
+      new AbortController().signal,
+      { running: [], halted: [] },
+      async (asking, qubes) => await askForBackends(asking, [...qubes.values()]),
+    )
+    expect(found).toEqual({ running: [], halted: [] })
+    expect(Date.now() - begun).toBeLessThan(10_000)
+    expect(directory.warnings()).toMatchObject([
+      { code: 'QUBESD', message: expect.stringContaining('did not answer') },
+    ])
+  })
+
+  it.each([
+    ['is not there', null],
+    ['knows no qube', '0\0dom0 class=AdminVM state=Running\n'],
+  ])('is as good as none where qubesd %s', async (_, answer) => {
+    fake = await startFakeQubesd(() => answer ?? '')
+    if (answer === null) await fake.stop()
+    const directory = new QubeDirectory(fake.site)
+    expect(await directory.qubes()).toBeUndefined()
+    expect(await directory.answers()).toBe(false)
+    expect(directory.warnings()).toEqual([])
+  })
+})
+
+describe('why a qube is not there', () => {
+  const qubes = parseQubeList(LIST)
+  it.each([
+    ['work', undefined],
+    ['dom0', undefined],
+    ['off', 'NOT_RUNNING'],
+    ['disp1', 'NOT_RUNNING'],
+    ['wrok', 'NOT_FOUND'],
+  ])('%s', (name, code) => {
+    expect(whyNotThere(qubes, name as QubeName)?.code).toBe(code)
+    expect(whyNotThere(undefined, name as QubeName)).toBeUndefined()
+  })
+})
+
+describe('a typo', () => {
+  it.each([
+    ['wrok', 'work'],
+    ['wor', 'work'],
+    ['Work', 'work'],
+    ['sysusb', 'sys-usb'],
+    ['sys-net', undefined],
+    ['x', undefined],
+    ['something-else', undefined],
+  ])('%s', (typed, meant) => {
+    expect(findAlike(typed, ['sys-usb', 'work', 'untrusted', 'vault'])).toBe(meant)
+  })
+})
