@@ -27,7 +27,9 @@ publish() {
   name=${device##*/}
   [ ! -e "/run/hidden/$name" ] || return
   # Imports and hubs are not for others.
-  case "$(readlink -f "$device")" in */vhci_hcd*) return ;; esac
+  if [ -e /sys/devices/platform/vhci_hcd.0 ]; then
+    case "$(readlink -f "$device")" in */vhci_hcd*) return ;; esac
+  fi
   attribute "$device" bDeviceClass
   [ "$value" != 09 ] || return
   attribute "$device" idVendor || return
