@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
-import { type Bench, expectClean, grants, startBench } from './program.ts'
+import { type Bench, expectClean, grants, startBench, until } from './program.ts'
 
 const FILE: LabFileText = {
   qubes: [
@@ -113,6 +115,20 @@ describe.each(['4.3', '4.2'] as const)('attach and detach with qubesd of Qubes %
     const again = await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--json')
     expect(again, again.stdout).toMatchObject({ code: 0 })
     expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
+  })
+
+  it('that is interrupted is undone, whoever makes the call', async () => {
+    await bench.lab.fault('slow-attach', 'sys-usb', { value: '2' })
+    try {
+      const running = bench.start(['attach', 'sys-usb', '2-1', 'work', '--via', 'admin', '--json'])
+      const state = join(bench.lab.dir, 'dom0/var/lib/qusb/state.json')
+      await until('the attach has begun', () => readFileSync(state, 'utf8').includes('"attaching"'))
+      running.child.kill('SIGINT')
+      expect(await running.done).toMatchObject({ code: 130, json: { error: { code: 'INTERRUPTED' } } })
+    } finally {
+      await bench.lab.fault('slow-attach', 'sys-usb', { off: true })
+    }
+    await expectClean(bench, '2-1', 'work')
   })
 
   it('--start starts a halted frontend, and not for nothing', async () => {
