@@ -41,8 +41,13 @@ export interface Chosen {
   device: Device
   place: Place
   seen: Look
+  /** When that was, by performance.now(). */
+  seenAt: number
   warnings: Warning[]
 }
+
+/** How old a look may be when the locks are held, ms: an older one waited for a lock, or for a slow machine. */
+const FRESH_MS = 100
 
 /** Surveys, chooses and checks; nothing is changed. */
 export async function chooseForAttach(context: Context, request: AttachRequest): Promise<Chosen> {
@@ -55,6 +60,7 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   if (!stubdom) qubes.add(request.frontend)
   context.progress(`looking at ${[...qubes].join(', ')}`)
   const seen = await lookAt(context, qubes, asked)
+  const seenAt = performance.now()
   const backends = [...new Set([...asked.names, ...(await asked.found).running])]
   if (request.backend !== undefined) surveyOf(seen, request.backend)
 
@@ -84,6 +90,7 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
     device,
     place,
     seen,
+    seenAt,
     warnings: [...ended, ...warningsOf(survey), ...attachWarnings(device, survey)],
   }
 }
@@ -111,9 +118,15 @@ export function requireFree(device: Device): void {
   }
 }
 
-/** What was chosen may have changed while the locks were waited for. @throws QusbError CONFLICT, NOT_FOUND */
+/**
+ * What was chosen may have changed while the locks were waited for, and what was left over is removed only by a look
+ * under the locks. A fresh look at a clean place is not repeated: a change since then makes the service itself refuse
+ * (it is attached, it is gone), and verifyAttach compares what came through with what was chosen.
+ * @throws QusbError CONFLICT, NOT_FOUND
+ */
 export async function lookAgainUnderLock(context: Context, chosen: Chosen): Promise<Chosen> {
   const { place } = chosen
+  if (performance.now() - chosen.seenAt < FRESH_MS && !hasLeftovers(chosen)) return chosen
   const seen = await lookAt(context, place.stubdom ? [place.backend] : [place.backend, place.frontend])
   const device = deviceAt(surveyOf(seen, place.backend), place.port)
   if (device === undefined || !isSame(device, chosen.device)) {
@@ -122,7 +135,16 @@ export async function lookAgainUnderLock(context: Context, chosen: Chosen): Prom
     })
   }
   requireFree(device)
-  return { ...chosen, seen, device }
+  return { ...chosen, seen, seenAt: performance.now(), device }
+}
+
+/** Whether the frontend has something of an earlier attach of this place. */
+function hasLeftovers(chosen: Chosen): boolean {
+  const survey = frontendSurvey(chosen)
+  const { backend, port } = chosen.place
+  return [...(survey?.pendingImports ?? []), ...(survey?.stateFiles ?? [])].some(
+    (entry) => entry.backend === backend && entry.port === port,
+  )
 }
 
 /** Who calls the backend: the frontend, or its stub domain. */

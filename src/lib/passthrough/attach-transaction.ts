@@ -9,7 +9,7 @@ import { listQrexecSockets, type QrexecResult } from '../qubes/qrexec.ts'
 import { forgetImport } from '../qubes/root-shell.ts'
 import { type AttachRequest, type Chosen, callerOf, frontendSurvey } from './attach-choice.ts'
 import type { Context } from './context.ts'
-import { endRecords, eventOf, makeRecord, putRecord, tell } from './journal.ts'
+import { endRecords, eventOf, makeRecord, putRecord } from './journal.ts'
 import { type Place, release } from './release.ts'
 import { reach } from './steps.ts'
 import { verifyAttach } from './verify.ts'
@@ -101,8 +101,9 @@ export async function attachLocked(
       grant: null,
       since: new Date().toISOString(),
     }
-    await putRecord(context, record)
-    await tell(context, [eventOf(context, record, { what: 'attached', how: null, user: context.user })])
+    await putRecord(context, record, [
+      eventOf(context, record, { what: 'attached', how: null, user: context.user }),
+    ])
     return record
   } catch (error) {
     throw await undo(context, intent, place, error)

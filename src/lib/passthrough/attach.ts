@@ -33,7 +33,7 @@ export async function attach(context: Context, request: AttachRequest): Promise<
   if (request.backend !== undefined) guardFrontend(request.backend, request.frontend)
   const settled = request.dryRun ? [] : await settle(context)
   if (request.start && !request.dryRun) await startFrontend(context, request)
-  const chosen = await chooseForAttach(context, request)
+  const [chosen] = await Promise.all([chooseForAttach(context, request), request.dryRun || loadMeanwhile()])
   const warnings = [...settled, ...chosen.warnings, ...context.directory.warnings()]
   const { device, place } = chosen
 
@@ -69,6 +69,12 @@ export async function attach(context: Context, request: AttachRequest): Promise<
   } finally {
     for (const lock of locks.reverse()) lock.release()
   }
+}
+
+/** What takes the locks and starts the reaper, loaded while the qubes are looked at. */
+async function loadMeanwhile(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+  await import('execa')
 }
 
 function attachmentOf(record: AttachmentRecord): Attachment {

@@ -5,7 +5,7 @@ import type { QubeName } from '../model/names.ts'
 import type { QrexecSocket } from '../qubes/qrexec.ts'
 import { readMoment } from '../site/moment.ts'
 import { randomHex } from '../site/random.ts'
-import { appendHistory } from '../store/history.ts'
+import { prepareHistory } from '../store/history.ts'
 import { updateState } from '../store/store.ts'
 import { describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
@@ -45,15 +45,26 @@ export function makeRecord(
   }
 }
 
-/** Writes a record: in place of the one with its id, and of a finished one of the same device's place. */
-export async function putRecord(context: Context, record: AttachmentRecord): Promise<void> {
-  await updateState(context.site, (records) => [
-    ...records.filter(
-      (other) =>
-        other.id !== record.id && !(placeOf(other) === placeOf(record) && other.phase === 'attached'),
-    ),
-    record,
-  ])
+/**
+ * Writes a record: in place of the one with its id, and of a finished one of the same device's place.
+ * @param events what the history is told with it
+ */
+export async function putRecord(
+  context: Context,
+  record: AttachmentRecord,
+  events: readonly HistoryEvent[] = [],
+): Promise<void> {
+  await updateState(
+    context.site,
+    (records) => [
+      ...records.filter(
+        (other) =>
+          other.id !== record.id && !(placeOf(other) === placeOf(record) && other.phase === 'attached'),
+      ),
+      record,
+    ],
+    { afterwards: prepareHistory(context.site, context.config.history, events) },
+  )
 }
 
 /** Removes records, and tells the history how each ended; nothing is told of one without a `how`. */
@@ -68,13 +79,14 @@ export async function endRecords(
 ): Promise<void> {
   if (ends.length === 0) return
   const ids = new Set(ends.map((end) => end.record.id))
-  await updateState(context.site, (records) => {
-    const kept = records.filter((record) => !ids.has(record.id))
-    return kept.length === records.length ? records : kept
-  })
-  await tell(
-    context,
-    ends.map((end) => eventOf(context, end.record, end)),
+  const events = ends.map((end) => eventOf(context, end.record, end))
+  await updateState(
+    context.site,
+    (records) => {
+      const kept = records.filter((record) => !ids.has(record.id))
+      return kept.length === records.length ? records : kept
+    },
+    { afterwards: prepareHistory(context.site, context.config.history, events) },
   )
 }
 
@@ -98,9 +110,4 @@ export function eventOf(
     rule: record.by.rule,
     how: event.how,
   }
-}
-
-/** Adds to the history. */
-export async function tell(context: Context, events: readonly HistoryEvent[]): Promise<void> {
-  await appendHistory(context.site, context.config.history, events)
 }

@@ -6,7 +6,7 @@ import { readMoment } from '../site/moment.ts'
 import { lockDevice } from '../store/place-lock.ts'
 import { readState, updateState } from '../store/store.ts'
 import type { Context } from './context.ts'
-import { endRecords, eventOf, putRecord, tell } from './journal.ts'
+import { endRecords, eventOf, putRecord } from './journal.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
 import { endingOf } from './reconcile.ts'
 import { release } from './release.ts'
@@ -50,8 +50,7 @@ async function settleLocked(context: Context, record: AttachmentRecord): Promise
   const ending = endingOf(record, look, sockets, readMoment(context.site))
 
   if (record.phase === 'attaching' && record.goal === 'attached' && cameThrough(record, look)) {
-    await putRecord(context, { ...record, phase: 'attached', grant: null })
-    await tell(context, [
+    await putRecord(context, { ...record, phase: 'attached', grant: null }, [
       eventOf(context, record, { what: 'attached', how: 'settled', user: record.by.user }),
     ])
     return [say(record, 'SETTLED', `the attach to ${record.frontend} that was interrupted had come through`)]

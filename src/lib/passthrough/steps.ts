@@ -34,7 +34,6 @@ export type Step = (typeof ATTACH_STEPS)[number] | (typeof DETACH_STEPS)[number]
 export async function reach(step: Step): Promise<void> {
   if (!__FAULT_POINTS__) return
   if (process.env.QUSB_FAULT_POINT !== step) return
-  process.stderr.write(`qusb-fault-point ${step}\n`)
   await new Promise<void>((resume) => {
     // A signal that the program handles lets it go on, so that what it does then is tried.
     const timer = setInterval(() => {}, 1000)
@@ -43,5 +42,7 @@ export async function reach(step: Step): Promise<void> {
       resume()
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR2'] as const) process.once(signal, go)
+    // Last: who reads this sends a signal at once.
+    process.stderr.write(`qusb-fault-point ${step}\n`)
   })
 }

@@ -48,18 +48,31 @@ export async function appendHistory(
   events: readonly HistoryEvent[],
   options: StoreLockOptions = {},
 ): Promise<void> {
+  const append = prepareHistory(site, config, events)
+  if (append !== undefined) await withStoreLock(site, options, append)
+}
+
+/**
+ * The same for who changes the state in the same breath: each taking of the lock costs as much as all the rest.
+ * @returns what adds the events, to be called under the store's lock; undefined where there is nothing to add
+ */
+export function prepareHistory(
+  site: Site,
+  config: Config['history'],
+  events: readonly HistoryEvent[],
+): (() => void) | undefined {
   const kept = config.enabled ? events.filter((event) => config.disposables || !namesDisposable(event)) : []
-  if (kept.length === 0) return
+  if (kept.length === 0) return undefined
   const lines = kept.map((event) => `${formatLine(historyEventSchema.parse(event))}\n`)
   const { gid } = ensureDirectory(site.stateDir)
-  await withStoreLock(site, options, () => {
+  return () => {
     try {
       for (let done = 0; done < lines.length; )
         done += appendSome(site, gid, lines.slice(done), config.events)
     } catch (error) {
       throw storeError('write', historyFileOf(site), error)
     }
-  })
+  }
 }
 
 function namesDisposable(event: HistoryEvent): boolean {

@@ -52,19 +52,24 @@ export function readState(site: Site): StoreView {
  * Changes what the store holds, while nobody else does. On an error the old file is as it was.
  * @param change from the records as they are to those that shall be, without changing any in place; called once.
  *   Returning what it got writes nothing.
+ * @param options.afterwards done under the same lock once the change is on the disk: what the history is told of it
  * @returns the store after the change
  * @throws QusbError STORE; the signal's reason, when that ended the waiting; what `change` throws
  */
 export async function updateState(
   site: Site,
   change: StateChange,
-  options: StoreLockOptions = {},
+  options: StoreLockOptions & { afterwards?: (() => void) | undefined } = {},
 ): Promise<StoreView> {
   ensureDirectory(site.stateDir)
   const bootId = readBootId(site)
   // Once before the lock: what a first look costs (compiling, loading), and what it refuses, holds up nobody else.
   look(site)
-  return await withStoreLock(site, options, () => applyChange(site, bootId, change))
+  return await withStoreLock(site, options, () => {
+    const view = applyChange(site, bootId, change)
+    options.afterwards?.()
+    return view
+  })
 }
 
 function applyChange(site: Site, bootId: string, change: StateChange): StoreView {
