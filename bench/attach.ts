@@ -5,19 +5,23 @@ import { measure, printTable, runNode, type Times } from './measure.ts'
 const ROUNDS = 12
 const DEVICE = ['sys-usb', '2-1', 'work'] as const
 
-/** Attach and detach, beside the bare calls of the services. */
+/**
+ * Attach and detach, beside the bare calls of the services, and an attach beside a bare script that surveys as qusb does:
+ * what is more than that is qusb's own share.
+ */
 export async function benchAttach(): Promise<void> {
   await withLab(null, (bench) => compareAttach(bench, 'aim: qusb’s own share of an attach under 60', ROUNDS))
 }
 
 /** The same in a lab that is up, with a stick at 2-1 and a qube called work. */
 export async function compareAttach(bench: BenchLab, note: string, rounds: number): Promise<void> {
-  const { env, site } = bench
+  const { env, site, probe } = bench
   const bare = (what: string): string[] => [
     BARE_PASSTHROUGH,
     what,
     site.qrexecClient,
     site.policyDir,
+    probe,
     ...DEVICE,
   ]
   const pause = { name: 'pause', work: () => untilFree(bench) }
@@ -26,6 +30,9 @@ export async function compareAttach(bench: BenchLab, note: string, rounds: numbe
       { name: 'bare attach', args: bare('attach') },
       { name: 'bare detach (frontend only)', args: bare('detach') },
       pause,
+      { name: 'bare attach and surveys before and after', args: bare('attach-with-looks') },
+      { name: 'bare detach', args: bare('detach') },
+      pause,
       { name: 'qusb attach', args: [PROGRAM, 'attach', ...DEVICE], env },
       { name: 'qusb detach (both sides clean)', args: [PROGRAM, 'detach', ...DEVICE], env },
       pause,
@@ -33,16 +40,20 @@ export async function compareAttach(bench: BenchLab, note: string, rounds: numbe
     rounds,
   )
   const find = (name: string): Times => times.find((each) => each.name.startsWith(name)) ?? missing(name)
+  const beside = (name: string, bares: readonly string[]): (string | number)[] => {
+    const { least, median, name: whole } = find(name)
+    return [whole, least, median, ...bares.map((each) => least - find(each).least)]
+  }
   printTable(
     `Attach and detach, ms (${note})`,
-    ['', 'least', 'median', 'more than bare'],
-    ['attach', 'detach'].flatMap((what) => {
-      const [least, most] = [find(`bare ${what}`), find(`qusb ${what}`)]
-      return [
-        [least.name, least.least, least.median, ''],
-        [most.name, most.least, most.median, most.least - least.least],
-      ]
-    }),
+    ['', 'least', 'median', 'more than bare', 'than with surveys'],
+    [
+      beside('bare attach', []),
+      beside('bare attach and surveys', ['bare attach']),
+      beside('qusb attach', ['bare attach', 'bare attach and surveys']),
+      beside('bare detach (', []),
+      beside('qusb detach', ['bare detach (']),
+    ],
   )
 }
 

@@ -1,17 +1,18 @@
-// The least that an attach or a detach must do: the grant as a file, the service's call, the grant gone.
-// `node bare-passthrough.cjs attach|detach QREXEC_CLIENT POLICY_DIR BACKEND PORT FRONTEND`
-const { spawnSync } = require('node:child_process')
-const { renameSync, rmSync, writeFileSync } = require('node:fs')
+// The least that an attach or a detach must do: the grant as a file, the service's call, the grant gone. With looks: both
+// qubes are surveyed before and after, at once, and nothing of it is read into anything.
+// `node bare-passthrough.cjs attach|attach-with-looks|detach QREXEC_CLIENT POLICY_DIR PROBE BACKEND PORT FRONTEND`
+const { spawn, spawnSync } = require('node:child_process')
+const { readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs')
 const { join } = require('node:path')
 
-const [what, client, policyDir, backend, port, frontend] = process.argv.slice(2)
+const [what, client, policyDir, probeFile, backend, port, frontend] = process.argv.slice(2)
 
 function call(target, service, input) {
   const { status } = spawnSync(client, ['-w', '5', '-d', target, `root:QUBESRPC ${service} dom0`], { input })
   if (status !== 0) throw new Error(`${service} in ${target} ended with ${status}`)
 }
 
-if (what === 'attach') {
+function attach() {
   const grant = join(policyDir, '34-bare.policy')
   writeFileSync(
     join(policyDir, '.bare'),
@@ -23,6 +24,37 @@ if (what === 'attach') {
   } finally {
     rmSync(grant)
   }
-} else {
-  call(frontend, 'qubes.USBDetach', `${backend} ${port}\n`)
 }
+
+async function look() {
+  const probe = readFileSync(probeFile)
+  await Promise.all(
+    [backend, frontend].map(
+      (qube) =>
+        new Promise((resolve, reject) => {
+          const args = ['-w', '5', '-d', qube, 'DEFAULT:QUBESRPC qubes.VMShell dom0']
+          const child = spawn(client, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+          child.stdin.on('error', () => {})
+          child.stdin.end(probe)
+          child.stdout.resume()
+          child.on('close', (code) => {
+            if (code === 0) resolve()
+            else reject(new Error(`the survey of ${qube} ended with ${code}`))
+          })
+        }),
+    ),
+  )
+}
+
+async function main() {
+  if (what === 'detach') return call(frontend, 'qubes.USBDetach', `${backend} ${port}\n`)
+  if (what === 'attach') return attach()
+  await look()
+  attach()
+  await look()
+}
+
+main().catch((error) => {
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = 1
+})
