@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
@@ -24,6 +24,10 @@ describe.each(['4.3', '4.2'] as const)('with qubesd of Qubes %s', (qubesd) => {
   let bench: Bench
   beforeAll(async () => {
     bench = await startBench({ ...FILE, qubesd })
+    // Asking a paused qube would take all of qrexec's patience: here that is longer than any busy machine needs.
+    const site = JSON.parse(readFileSync(bench.lab.site, 'utf8'))
+    site.limits = { connectSeconds: 40, surveyMs: 45_000 }
+    writeFileSync(bench.lab.site, JSON.stringify(site))
   })
   afterAll(async () => await bench?.end())
 
@@ -57,8 +61,8 @@ describe.each(['4.3', '4.2'] as const)('with qubesd of Qubes %s', (qubesd) => {
     const ran = await bench.qusb(...args, '--json')
     expect(ran.json, ran.stdout).toMatchObject({ error: { code: name, hint } })
     expect(ran.code).toBe(code)
-    // A paused qube is not even asked: that would take the three seconds of qrexec's patience.
-    expect(Date.now() - begun).toBeLessThan(2900)
+    // A paused qube is not even asked.
+    expect(Date.now() - begun).toBeLessThan(30_000)
   })
 })
 

@@ -360,7 +360,7 @@ describe('a hostile backend', () => {
     await bench.lab.fault('hostile-answer', 'sys-net', { value: command })
     const began = Date.now()
     const { code, json, stdout, stderr } = await bench.qusb('list', '--json')
-    expect(Date.now() - began).toBeLessThan(15_000)
+    expect(Date.now() - began).toBeLessThan(40_000)
     expect(code).toBe(0)
     expect(json.devices.map((device: { backend: string }) => device.backend)).toEqual([
       'sys-usb',
