@@ -10,7 +10,6 @@ import { portSchema } from './port.ts'
  * leftover: the device is free, and the frontend still has a state file that could not be removed yet.
  */
 export const phaseSchema = z.enum(['attaching', 'attached', 'detaching', 'unresolved', 'leftover'])
-type Phase = z.infer<typeof phaseSchema>
 
 /** What qusb did with a device, or meant to: one record of the store. */
 export const attachmentRecordSchema = z.object({
