@@ -5,14 +5,17 @@ import { deferRequires } from './lazy-requires.mjs'
 
 const here = (file) => resolve(import.meta.dirname, file)
 
-const OCLIF = /@oclif\/core\/lib\/.*\.js$/
+const PATCHED = /node_modules\/(@oclif\/core|execa)\/lib\/.*\.js$/
 
-/** Changes in oclif's own files, by their end. */
+/** Changes in others' files, by the end of their names: what stands there, and what takes its place. */
 const patches = {
   // oclif sorts its handful of commands by locale at every start, which loads ICU's collator: 5 ms.
-  'lib/config/plugin.js': ['(a, b) => a.id.localeCompare(b.id)', '(a, b) => (a.id < b.id ? -1 : 1)'],
+  '@oclif/core/lib/config/plugin.js': [
+    '(a, b) => a.id.localeCompare(b.id)',
+    '(a, b) => (a.id < b.id ? -1 : 1)',
+  ],
   // The width of the screen is for help only, and asking for it opens both streams.
-  'lib/screen.js': [
+  '@oclif/core/lib/screen.js': [
     'exports.stdtermwidth = columns || termwidth(process.stdout);\nexports.errtermwidth = columns || termwidth(process.stderr);',
     `Object.defineProperties(exports, {
       stdtermwidth: { get: () => columns || termwidth(process.stdout) },
@@ -20,19 +23,56 @@ const patches = {
     });`,
   ],
   // One small manifest is read: the promises of node:fs bring readline and watchers with them.
-  'lib/util/fs.js': [
+  '@oclif/core/lib/util/fs.js': [
     "await (0, promises_1.readFile)(path, 'utf8')",
     'require("node:fs").readFileSync(path, \'utf8\')',
+  ],
+  // The synchronous half of execa.
+  'execa/lib/methods/create.js': [
+    "import {execaCoreSync} from './main-sync.js';",
+    "const execaCoreSync = () => { throw new Error('execaSync is not part of the bundle: see scripts/bundle') };",
+  ],
+  // Its log of commands, with colours, symbols and times, which nobody turns on.
+  'execa/lib/verbose/log.js': [
+    "import {defaultVerboseFunction} from './default.js';",
+    'const defaultVerboseFunction = ({message}) => message;',
+  ],
+  'execa/lib/verbose/complete.js': [
+    "import prettyMs from 'pretty-ms';",
+    "const prettyMs = (ms) => ms + ' ms';",
+  ],
+  // It opens all three standard streams to compare others with them, and stdin alone costs 3 ms.
+  'execa/lib/utils/standard-stream.js': [
+    `export const isStandardStream = stream => STANDARD_STREAMS.includes(stream);
+export const STANDARD_STREAMS = [process.stdin, process.stdout, process.stderr];`,
+    `export const STANDARD_STREAMS = {
+  get 0() { return process.stdin },
+  get 1() { return process.stdout },
+  get 2() { return process.stderr },
+  // Each of them has its descriptor's number, so one that is not open yet cannot be meant.
+  indexOf: (stream) => ([0, 1, 2].includes(stream?.fd) && stream === STANDARD_STREAMS[stream.fd] ? stream.fd : -1),
+};
+export const isStandardStream = stream => STANDARD_STREAMS.indexOf(stream) !== -1;`,
+  ],
+  // Asked only for a number of a descriptor that is to be read here, too.
+  'execa/lib/stdio/native.js': [
+    "import tty from 'node:tty';",
+    "const tty = { isatty: (fd) => require('node:tty').isatty(fd) };",
+  ],
+  // For messages between processes of Node, which qusb sends none of.
+  'execa/lib/ipc/ipc-input.js': [
+    "import {serialize} from 'node:v8';",
+    "const serialize = (value) => require('node:v8').serialize(value);",
   ],
 }
 
 /**
- * Changes oclif's files where a start costs too much.
+ * Changes oclif's and execa's files where a start costs too much.
  * @throws Error when a file is no longer what a patch expects, or no longer there
  */
-function patchOclif(build) {
+function patchFiles(build) {
   const left = new Set(Object.keys(patches))
-  build.onLoad({ filter: OCLIF }, async ({ path }) => {
+  build.onLoad({ filter: PATCHED }, async ({ path }) => {
     let contents = await readFile(path, 'utf8')
     for (const [file, [from, to]] of Object.entries(patches)) {
       if (!path.endsWith(`/${file}`)) continue
@@ -40,10 +80,11 @@ function patchOclif(build) {
       contents = contents.replace(from, to)
       left.delete(file)
     }
-    return { contents: deferRequires(contents), loader: 'js' }
+    return { contents: path.includes('/@oclif/') ? deferRequires(contents) : contents, loader: 'js' }
   })
   build.onEnd(() => {
-    if (left.size > 0) throw new Error(`oclif has no ${[...left].join(', ')}, which scripts/bundle patches`)
+    if (left.size > 0)
+      throw new Error(`scripts/bundle patches ${[...left].join(', ')}: no such file is bundled`)
   })
 }
 
@@ -56,13 +97,14 @@ const lean = {
       [/^@inquirer\/editor$/, 'no-editor.mjs'],
       [/^@colors\/colors\/safe$/, 'no-colours.cjs'],
       [/^debug$/, 'no-debug.cjs'],
+      [/^execa$/, 'execa.mjs'],
       [/^human-signals$/, 'no-human-signals.mjs'],
       [/^wsl-utils$/, 'no-wsl.cjs'],
       [/^(tinyglobby|minimatch|lilconfig|cli-spinners|wordwrap)$/, 'cold.cjs'],
     ]
     for (const [filter, file] of replaced) build.onResolve({ filter }, () => ({ path: here(file) }))
 
-    patchOclif(build)
+    patchFiles(build)
   },
 }
 
