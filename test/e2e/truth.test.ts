@@ -200,6 +200,32 @@ it('a stale state file whose port carries another device by now: that device is 
   expect(await usedPorts(bench, 'work')).toBe(2)
 })
 
+it('two backends whose devices have the same bus and device number: each is told from the other', async () => {
+  const ours = await bench.device('1-1', 'sys-usb')
+  await bench.lab.unplug('sys-net', '1-1')
+  // The same numbers, whatever was plugged before: the webcam's are counted on until they meet.
+  await until('the same device number', async () => {
+    await bench.lab.plug({ backend: 'sys-net', port: '1-1', kind: 'webcam' })
+    const theirs = await bench.device('1-1', 'sys-net')
+    if (theirs.devnum >= ours.devnum) return true
+    await bench.lab.unplug('sys-net', '1-1')
+    return false
+  })
+  const theirs = await bench.device('1-1', 'sys-net')
+  while ((await bench.device('1-1', 'sys-usb')).devnum < theirs.devnum) {
+    await bench.lab.unplug('sys-usb', '1-1')
+    await bench.lab.plug({ backend: 'sys-usb', port: '1-1', kind: 'thermometer' })
+  }
+  expect(await bench.device('1-1', 'sys-usb')).toMatchObject({ busnum: theirs.busnum, devnum: theirs.devnum })
+  await attach('sys-net', '1-1', 'work')
+  await attach('sys-usb', '1-1', 'work')
+  expect(await bench.qusb('detach', 'sys-usb', '1-1')).toMatchObject({ code: 0 })
+  await expectClean(bench, '1-1', 'work')
+  expect(await bench.device('1-1', 'sys-net')).toMatchObject({ attachedTo: 'work', drift: null })
+  expect(await bench.qusb('detach', 'sys-net', '1-1')).toMatchObject({ code: 0 })
+  await expectClean(bench, '1-1', 'work', 'sys-net')
+})
+
 describe('the reaper', () => {
   it('removes the grant at once when qusb is killed, with no other command', async () => {
     const running = bench.start(['attach', 'sys-usb', '1-1', 'work'], { faultPoint: 'call-attach' })

@@ -99,6 +99,14 @@ export function explainFailure(
       ...detail,
     })
   }
+  const table = seen.surveys.get(frontend)?.vhci
+  const hub = (chosen.speed ?? 480) >= 5000 ? 'ss' : 'hs'
+  if (table != null && !table.some((row) => row.hub === hub && row.status === 4)) {
+    return new QusbError('ATTACH_FAILED', `${frontend} could not attach ${at}: it has no free port left`, {
+      hint: 'Detach something from it first: qusb list --attached',
+      ...detail,
+    })
+  }
   return new QusbError('ATTACH_FAILED', `${frontend} could not attach ${at}`, {
     hint: `Look at the kernel logs of ${frontend} and ${chosen.backend} (journalctl -k).`,
     detail: result.stderr ?? `the USB proxy gave no reason (exit code ${result.exitCode ?? 'unknown'})`,

@@ -196,13 +196,15 @@ async function detach(context: Context, place: Place, seen: Look, via: Via): Pro
 function isSafeAtFrontend(seen: Look, place: Place): boolean {
   const survey = seen.surveys.get(place.frontend)
   if (place.stubdom || survey === undefined || !survey.proxy.usbDetach) return false
+  const device = deviceAt(seen.surveys.get(place.backend), place.port)
   const file = survey.stateFiles.find((entry) => entry.backend === place.backend && entry.port === place.port)
-  const row = rowOf(seen, place)
-  return file !== undefined && row !== undefined && sameVhciPort(row.port, file.vhciPort)
+  if (device === undefined || file === undefined) return false
+  // Another backend's device may have the same bus and device number: the port decides.
+  return survey.vhci?.some((row) => carries(row, device) && sameVhciPort(row.port, file.vhciPort)) ?? false
 }
 
 /** The state file and the kernel's table may write leading zeroes differently. */
-function sameVhciPort(a: string, b: string): boolean {
+export function sameVhciPort(a: string, b: string): boolean {
   return a.replace(/^0+(?=.)/, '') === b.replace(/^0+(?=.)/, '')
 }
 

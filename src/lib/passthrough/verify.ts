@@ -6,7 +6,7 @@ import type { Chosen } from './attach-choice.ts'
 import type { Context } from './context.ts'
 import { explainFailure, isSame } from './explain.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
-import type { Place } from './release.ts'
+import { type Place, sameVhciPort } from './release.ts'
 
 /** How long the backend may take to say what the service's end has promised, ms. */
 const SHOW_MS = 3000
@@ -48,9 +48,18 @@ export async function verifyAttach(
  */
 function isInFrontend(chosen: Chosen, seen: Look): boolean {
   const { device, place } = chosen
-  const imported = seen.surveys
-    .get(place.frontend)
-    ?.imports.find((entry) => entry.remoteBusnum === device.busnum && entry.remoteDevnum === device.devnum)
+  const survey = seen.surveys.get(place.frontend)
+  // The proxy's own note of this import: bus and device number alone may be those of another backend's device.
+  const file = survey?.stateFiles.find(
+    (entry) => entry.backend === place.backend && entry.port === place.port,
+  )
+  if (file === undefined) return false
+  const imported = survey?.imports.find(
+    (entry) =>
+      sameVhciPort(entry.vhciPort, file.vhciPort) &&
+      entry.remoteBusnum === device.busnum &&
+      entry.remoteDevnum === device.devnum,
+  )
   if (imported === undefined) return false
   const sameSerial = imported.serial === device.serial || imported.serialUnsafe || device.serialUnsafe
   if (imported.vendorId !== device.vendorId || imported.productId !== device.productId || !sameSerial) {
