@@ -119,10 +119,17 @@ export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecRe
     // `close` waits for the streams; a grandchild that keeps them must not hold us longer than a moment.
     child.once('close', (code, signal) => finish('exit', code ?? 128 + signalNumber(signal)))
     child.once('exit', (code, signal) => {
-      settleTimer = setTimeout(() => {
-        for (const stream of [child.stdout, child.stderr]) stream.destroy()
-        finish('exit', code ?? 128 + signalNumber(signal))
-      }, EXIT_GRACE_MS)
+      const awaitSilence = (heard: number): void => {
+        settleTimer = setTimeout(() => {
+          // A process that was not let run finds its timer due before what waits to be read: read first.
+          setImmediate(() => {
+            if (stdoutBytes + stderrBytes !== heard) return awaitSilence(stdoutBytes + stderrBytes)
+            for (const stream of [child.stdout, child.stderr]) stream.destroy()
+            finish('exit', code ?? 128 + signalNumber(signal))
+          })
+        }, EXIT_GRACE_MS)
+      }
+      awaitSilence(stdoutBytes + stderrBytes)
     })
   })
 }
