@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, expectClean, imageOf, startBench, usedPorts } from './program.ts'
+import { type Bench, expectClean, imageOf, startBench, until, usedPorts } from './program.ts'
 
 let bench: Bench
 
@@ -47,7 +47,10 @@ describe('the main job', () => {
       attachment: { backend: 'sys-usb', port: '2-1', frontend: 'work', vendorId: '0951', productId: '1666' },
     })
     expect(await usedPorts(bench, 'work')).toBe(1)
-    const block = await bench.lab.exec('work', ['lab-read', 'sda', '64', '8'])
+    // A real kernel takes a moment from the attach to the disk.
+    const read = async () => await bench.lab.exec('work', ['lab-read', 'sda', '64', '8'])
+    await until('the disk is there', async () => (await read()).stdout.length === 8 * 512, 30_000)
+    const block = await read()
     const image = readFileSync(await imageOf(bench, '2-1'))
     expect(block.stdout.equals(image.subarray(64 * 512, 72 * 512))).toBe(true)
     const listed = await bench.device('2-1')
@@ -102,11 +105,16 @@ describe('the main job', () => {
 
   it('fails to read the stick once the link is closed, and says what is', async () => {
     await bench.qusb('attach', 'sys-usb', '2-1', 'work')
-    expect((await bench.lab.exec('work', ['lab-read', 'sda', '0', '1'])).code).toBe(0)
+    const canRead = async () => (await bench.lab.exec('work', ['lab-read', 'sda', '0', '1'])).code === 0
+    await until('the disk is there', canRead, 30_000)
     await bench.lab.fault('link-closed', 'sys-usb')
     expect((await bench.lab.exec('work', ['lab-read', 'sda', '0', '1'])).code).not.toBe(0)
     const detached = await bench.qusb('detach', 'sys-usb', '2-1')
     expect(detached.code, detached.stderr).toBe(0)
+    expect(await bench.device('2-1')).toMatchObject({ state: 'free', driver: 'usb' })
+    // What a lost link may leave in the frontend does not hinder the next attach, and is gone after it.
+    expect(await bench.qusb('attach', 'sys-usb', '2-1', 'work')).toMatchObject({ code: 0 })
+    expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
     await expectClean(bench, '2-1', 'work')
   })
 
