@@ -144,7 +144,8 @@ function importOf(seen: Look, place: Place): { vhciPort: string; enumerated: boo
   return seen.surveys.get(place.frontend)?.imports.find((imported) => carries(imported, device))
 }
 
-function carries(
+/** Whether what sits on a port of the frontend's controller is this device, by its numbers in the backend. */
+export function carries(
   row: { remoteBusnum: number | null; remoteDevnum: number | null },
   device: Pick<Device, 'busnum' | 'devnum'>,
 ): boolean {

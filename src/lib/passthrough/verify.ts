@@ -6,7 +6,7 @@ import type { Chosen } from './attach-choice.ts'
 import type { Context } from './context.ts'
 import { explainFailure, isSame } from './explain.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
-import { type Place, sameVhciPort } from './release.ts'
+import { carries, type Place, sameVhciPort } from './release.ts'
 
 /** How long the backend may take to say what the service's end has promised, ms. */
 const SHOW_MS = 3000
@@ -55,10 +55,7 @@ function isInFrontend(chosen: Chosen, seen: Look): boolean {
   )
   if (file === undefined) return false
   const imported = survey?.imports.find(
-    (entry) =>
-      sameVhciPort(entry.vhciPort, file.vhciPort) &&
-      entry.remoteBusnum === device.busnum &&
-      entry.remoteDevnum === device.devnum,
+    (entry) => sameVhciPort(entry.vhciPort, file.vhciPort) && carries(entry, device),
   )
   if (imported === undefined) return false
   const sameSerial = imported.serial === device.serial || imported.serialUnsafe || device.serialUnsafe
