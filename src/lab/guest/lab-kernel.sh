@@ -33,9 +33,12 @@ qubesdb_rm() {
   ask qubesdb-rm "$1"
 }
 
-# Returns when the export of a port is over, and a second has passed as with a poll of one second.
+# Returns when the export of a port is over: the real one looks once a second, too.
 await_export_end() {
-  ask await-export-end "$1"
-  rm -f "$QUSB_LAB/calls/rpc.$$"
-  sleep 1.2
+  status=2
+  while [ "$status" = 2 ]; do
+    sleep 1
+    status=''
+    { read -r status <"$QUSB_ROOT/sys/bus/usb/devices/$1/usbip_status"; } 2>/dev/null
+  done
 }

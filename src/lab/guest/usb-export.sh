@@ -44,16 +44,13 @@ status=''
 read -r status <"$device/usbip_status"
 [ "$status" = 1 ] || fail "Device $port is attached already"
 
+echo "$(((busnum << 16) | devnum)) $speed"
+hand_over "$device/usbip_sockfd" 0 || exit 1
+exec </dev/null >/dev/null
+# Only now, as the real one: the device is gone from here before QubesDB says to whom.
 path=/qubes-usb-devices/$(echo "$port" | tr . _)
 qubesdb_write "$path/connected-to" "${QREXEC_REMOTE_DOMAIN%-dm}"
 qubesdb_write "$path/x-pid" "$$"
-echo "$(((busnum << 16) | devnum)) $speed"
-if ! hand_over "$device/usbip_sockfd" 0; then
-  qubesdb_rm "$path/connected-to"
-  qubesdb_rm "$path/x-pid"
-  exit 1
-fi
-exec </dev/null >/dev/null
 (
   await_export_end "$port"
   qubesdb_rm "$path/connected-to"

@@ -29,8 +29,6 @@ export interface Plugged {
   export: Export | null
   link: Link | null
   sockfd: Closable | null
-  /** Waiting for the export to end. */
-  readonly waiting: (() => void)[]
 }
 
 export interface BackendParts {
@@ -90,7 +88,6 @@ export class Backend {
       export: null,
       link: null,
       sockfd: null,
-      waiting: [],
     }
     this.plugged.set(port, plugged)
     if (definition.use.typesInDom0) tree.inputs.startSenders(port, this.#parts.senderPid())
@@ -199,13 +196,6 @@ export class Backend {
     }
   }
 
-  /** Resolves when the device is not exported any more. */
-  awaitExportEnd(port: string): Promise<void> {
-    const plugged = this.plugged.get(port)
-    if (plugged === undefined || plugged.status !== 2) return Promise.resolve()
-    return new Promise((resolve) => plugged.waiting.push(resolve))
-  }
-
   /** The fault of a stalled link, for exports of now and later. */
   stall(on: boolean): void {
     this.#stalled = on
@@ -249,7 +239,6 @@ export class Backend {
     if (plugged.node.driver === 'usbip-host' && this.plugged.get(plugged.node.port) === plugged) {
       this.#showStatus(plugged)
     }
-    for (const resolve of plugged.waiting.splice(0)) resolve()
   }
 
   #showStatus(plugged: Plugged): void {

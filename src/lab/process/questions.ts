@@ -90,9 +90,6 @@ export class Questions {
       case 'qubesdb-rm':
         qube.db.remove(first)
         return question.reply('ok')
-      case 'await-export-end':
-        await qube.backend?.awaitExportEnd(first)
-        return question.reply('ok')
       case 'read':
         return this.#read(qube, question, {
           pid: first,
