@@ -53,6 +53,10 @@ const lastEvent = async (): Promise<{
   user: string | null
 }> => (await bench.qusb('history', '--limit', '1', '--json')).json.events[0]
 
+/** Names of the state files that a frontend has. */
+const stateFiles = async (frontend: string): Promise<string> =>
+  await bench.inQube(frontend, 'ls "$QUSB_ROOT/var/run/qubes" | grep "[.]state$" || true')
+
 const statePath = (): string => join(bench.lab.dir, 'dom0/var/lib/qusb/state.json')
 
 describe('what ends an attachment behind our back is told, once, and kept in the history', () => {
@@ -63,8 +67,11 @@ describe('what ends an attachment behind our back is told, once, and kept in the
     expect(json.warnings).toContainEqual(
       expect.objectContaining({ code: 'ENDED', message: expect.stringContaining('unplugged') }),
     )
+    // A stale state file would make the frontend's next detach free another device's port.
+    expect(await stateFiles('work')).toBe('')
     expect((await bench.qusb('list', '--json')).json.warnings).toEqual([])
     expect(await lastEvent()).toMatchObject({ what: 'ended', how: 'unplug', port: '1-1' })
+    expect(JSON.parse(readFileSync(statePath(), 'utf8')).attachments).toEqual([])
     await bench.lab.plug({ backend: 'sys-usb', port: '1-1', kind: 'thermometer' })
     await attach('sys-usb', '1-1', 'work')
   })
@@ -90,6 +97,7 @@ describe('what ends an attachment behind our back is told, once, and kept in the
     await bench.lab.fault('restart', 'sys-usb')
     expect(await bench.device('1-1')).toMatchObject({ attachedTo: null, state: 'free' })
     expect(await lastEvent()).toMatchObject({ what: 'ended', how: 'restart' })
+    expect(await stateFiles('work')).toBe('')
     await attach('sys-usb', '1-1', 'work')
   })
 
@@ -111,15 +119,21 @@ describe('what ends an attachment behind our back is told, once, and kept in the
     await bench.lab.fault('link-closed', 'sys-usb')
     await until('released', async () => (await bench.device('1-1')).attachedTo === null)
     expect(['suspend', 'other-tool']).toContain((await lastEvent()).how)
+    expect(await stateFiles('work')).toBe('')
   })
 })
 
+/** As another tool attaches: its own policy line, and the call. */
+const attachBehindOurBack = async (): Promise<void> => {
+  const policy = join(bench.lab.dir, 'dom0/run/qubes/policy.d/30-test.policy')
+  writeFileSync(policy, 'qubes.USB +1-1 work sys-usb allow user=root\n')
+  expect((await bench.lab.call('work', 'root:QUBESRPC qubes.USBAttach dom0', 'sys-usb 1-1\n')).code).toBe(0)
+  rmSync(policy)
+}
+
 describe('other tools', () => {
   it('that attached are seen, named, and what they attached is detached', async () => {
-    const policy = join(bench.lab.dir, 'dom0/run/qubes/policy.d/30-test.policy')
-    writeFileSync(policy, 'qubes.USB +1-1 work sys-usb allow user=root\n')
-    expect((await bench.lab.call('work', 'root:QUBESRPC qubes.USBAttach dom0', 'sys-usb 1-1\n')).code).toBe(0)
-    rmSync(policy)
+    await attachBehindOurBack()
     expect(await bench.device('1-1')).toMatchObject({ attachedTo: 'work', drift: 'other-tool', since: null })
     expect(await bench.qusb('detach', 'sys-usb', '1-1', '--json')).toMatchObject({
       code: 0,
@@ -157,6 +171,17 @@ describe('a detach when the frontend', () => {
     expect(JSON.parse(readFileSync(statePath(), 'utf8')).attachments).toEqual([])
   })
 
+  it('was hung, and another tool attaches the device again: what it attached stands', async () => {
+    await attach('sys-usb', '1-1', 'work')
+    await bench.lab.fault('agent-frozen', 'work')
+    expect((await bench.qusb('detach', 'sys-usb', '1-1')).code).toBe(0)
+    await bench.lab.fault('agent-frozen', 'work', { off: true })
+    await attachBehindOurBack()
+    await bench.qusb('list')
+    expect(await bench.device('1-1')).toMatchObject({ attachedTo: 'work', drift: 'other-tool' })
+    expect(await stateFiles('work')).toBe('usb-import-sys-usb-1-1.state')
+  })
+
   it.each(['halt', 'killed'] as const)(
     'is gone (%s): the device is free and on its driver',
     async (fault) => {
@@ -184,6 +209,8 @@ it('a stale state file whose port carries another device by now: that device is 
   expect(await bench.inQube('work', 'cat "$QUSB_ROOT"/var/run/qubes/usb-import-sys-usb-2-2.state')).toBe(
     stale,
   )
+  // qusb has removed the file of the first; the tools that do not are the danger.
+  await bench.inQube('work', `echo ${stale} >"$QUSB_ROOT/var/run/qubes/usb-import-sys-usb-2-1.state"`)
   const readsTwo = async (): Promise<boolean> =>
     (await bench.lab.exec('work', ['lab-read', 'sda', '0', '1'])).stdout.includes('this is the second stick')
   expect(await readsTwo()).toBe(true)

@@ -255,9 +255,9 @@ async function detachLocked(
       },
     )
   }
-  await endRecords(context, [{ record: open, what: 'detached', how: null, user: context.user }])
-  if (result.end === 'leftover') {
-    await putRecord(context, { ...open, phase: 'leftover' })
+  const leftover = result.end === 'leftover'
+  await endRecords(context, [{ record: open, what: 'detached', how: null, user: context.user, leftover }])
+  if (leftover) {
     warnings.push({
       qube: frontend,
       code: 'LEFTOVER',

@@ -67,7 +67,10 @@ export async function putRecord(
   )
 }
 
-/** Removes records, and tells the history how each ended; nothing is told of one without a `how`. */
+/**
+ * Ends records, and tells the history how each ended. They leave the store, unless what the frontend may still keep of
+ * one is yet to be removed.
+ */
 export async function endRecords(
   context: Context,
   ends: readonly {
@@ -75,16 +78,22 @@ export async function endRecords(
     what: HistoryEvent['what']
     how: string | null
     user: string | null
+    leftover?: boolean
   }[],
 ): Promise<void> {
   if (ends.length === 0) return
-  const ids = new Set(ends.map((end) => end.record.id))
+  const ids = new Map(ends.map((end) => [end.record.id, end.leftover ?? false]))
   const events = ends.map((end) => eventOf(context, end.record, end))
   await updateState(
     context.site,
     (records) => {
-      const kept = records.filter((record) => !ids.has(record.id))
-      return kept.length === records.length ? records : kept
+      if (!records.some((record) => ids.has(record.id))) return records
+      return records.flatMap((record) => {
+        if (!ids.has(record.id)) return [record]
+        return ids.get(record.id)
+          ? [{ ...record, phase: 'leftover' as const, goal: 'free' as const, grant: null }]
+          : []
+      })
     },
     { afterwards: prepareHistory(context.site, context.config.history, events) },
   )

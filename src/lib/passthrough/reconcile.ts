@@ -5,6 +5,7 @@ import { listQrexecSockets, type QrexecSocket } from '../qubes/qrexec.ts'
 import { type Moment, readMoment } from '../site/moment.ts'
 import type { Context } from './context.ts'
 import { endRecords } from './journal.ts'
+import { clearLeftover } from './leftover.ts'
 import { deviceAt, type Look } from './look.ts'
 import type { Warning } from './results.ts'
 
@@ -68,11 +69,20 @@ export async function reconcile(
   const moment = readMoment(context.site)
   const ended = attached.flatMap((record) => {
     const ending = endingOf(record, seen, sockets, moment)
-    return ending === null ? [] : [{ record, ending }]
+    return ending === null ? [] : [{ record, ending, leftover: mayHaveLeft(record, ending, sockets) }]
   })
   await endRecords(
     context,
-    ended.map(({ record, ending }) => ({ record, what: 'ended' as const, how: ending, user: null })),
+    ended.map(({ record, ending, leftover }) => ({
+      record,
+      what: 'ended' as const,
+      how: ending,
+      user: null,
+      leftover,
+    })),
+  )
+  await Promise.all(
+    ended.filter(({ leftover }) => leftover).map(({ record }) => clearLeftover(context, record)),
   )
   return ended.map(({ record, ending }) => ({
     qube: record.backend,
@@ -80,4 +90,17 @@ export async function reconcile(
     message: `${record.backend}:${record.port} (${record.device.description}) is no longer attached to ${record.frontend}: ${WORDS[ending]}`,
     hint: null,
   }))
+}
+
+/** Whether the frontend, which runs on, may still keep a state file: an unplug, for one, leaves it (FACTS section 3). */
+function mayHaveLeft(
+  record: AttachmentRecord,
+  ending: Ending,
+  sockets: ReadonlyMap<QubeName, QrexecSocket>,
+): boolean {
+  return (
+    ending !== 'reboot' &&
+    !record.stubdom &&
+    !hasRestarted(record.frontendDomain, sockets.get(record.frontend))
+  )
 }

@@ -209,8 +209,11 @@ export function sameVhciPort(a: string, b: string): boolean {
   return a.replace(/^0+(?=.)/, '') === b.replace(/^0+(?=.)/, '')
 }
 
-/** @returns whether the frontend is known to have no state file of this import */
-async function forgetStateFile(context: Context, place: Place): Promise<boolean> {
+/**
+ * Removes the state file that an import left in its frontend, unless it is that of an attachment that stands.
+ * @returns whether the frontend is known to have none now
+ */
+export async function forgetStateFile(context: Context, place: Place): Promise<boolean> {
   if (place.stubdom || !listQrexecSockets(context.site).has(place.frontend)) return true
   const hasFile = (seen: Look): boolean | undefined =>
     seen.surveys

@@ -4,9 +4,10 @@ import { removeLeftGrant } from '../qubes/grant.ts'
 import { listQrexecSockets } from '../qubes/qrexec.ts'
 import { readMoment } from '../site/moment.ts'
 import { lockDevice } from '../store/place-lock.ts'
-import { readState, updateState } from '../store/store.ts'
+import { readState } from '../store/store.ts'
 import type { Context } from './context.ts'
 import { endRecords, eventOf, putRecord } from './journal.ts'
+import { clearLeftover } from './leftover.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
 import { endingOf } from './reconcile.ts'
 import { release } from './release.ts'
@@ -21,7 +22,8 @@ export async function settle(context: Context): Promise<Warning[]> {
   const { state, warnings } = readState(context.site)
   const told: Warning[] = warnings.map((message) => ({ qube: null, code: 'STORE', message, hint: null }))
   for (const record of state.attachments) {
-    if (record.phase !== 'attached') told.push(...(await settleRecord(context, record.id, record)))
+    if (record.phase === 'leftover') await clearLeftover(context, record)
+    else if (record.phase !== 'attached') told.push(...(await settleRecord(context, record.id, record)))
   }
   return told
 }
@@ -33,7 +35,7 @@ async function settleRecord(context: Context, id: string, seen: AttachmentRecord
   try {
     // Only what the store says under the lock counts: the owner may have ended it while we came.
     const record = readState(context.site).state.attachments.find((entry) => entry.id === id)
-    if (record === undefined || record.phase === 'attached') return []
+    if (record === undefined || record.phase === 'attached' || record.phase === 'leftover') return []
     if (record.grant !== null) removeLeftGrant(context.site, record.grant)
     return await settleLocked(context, record)
   } finally {
@@ -62,25 +64,19 @@ async function settleLocked(context: Context, record: AttachmentRecord): Promise
   const result = await release(context, record)
   if (result.end === 'clean') {
     const what = record.phase === 'attaching' ? 'failed' : 'detached'
-    if (record.phase === 'leftover') await endRecordSilently(context, record)
-    else await endRecords(context, [{ record, what, how: 'settled', user: record.by.user }])
+    await endRecords(context, [{ record, what, how: 'settled', user: record.by.user }])
     return [
       say(record, 'SETTLED', `what was left open with ${record.frontend} is undone: the device is free`),
     ]
   }
   if (result.end === 'leftover') {
-    if (record.phase !== 'leftover') await putRecord(context, { ...record, phase: 'leftover', grant: null })
+    await putRecord(context, { ...record, phase: 'leftover', grant: null })
     return []
   }
   if (record.phase !== 'unresolved') {
     await putRecord(context, { ...record, phase: 'unresolved', goal: 'free', grant: null })
   }
   return [say(record, 'UNRESOLVED', `an operation with ${record.frontend} is still open: ${result.why}`)]
-}
-
-/** A leftover's end was told when the device came free. */
-async function endRecordSilently(context: Context, record: AttachmentRecord): Promise<void> {
-  await updateState(context.site, (records) => records.filter((other) => other.id !== record.id))
 }
 
 /** Whether the attach did what was meant: this device, at this place, with this frontend. */

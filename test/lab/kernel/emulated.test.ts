@@ -69,7 +69,6 @@ describe.skipIf(why !== null)(`emulated devices imported by Linux${why === null 
     const console = guest ? await readFile(guest.vm.console, 'utf8') : ''
     await guest?.vm.kill()
     hub?.close()
-    for (const device of devices.values()) await device.close()
     await rm(folder, { recursive: true, force: true })
     expect(console).not.toMatch(/Oops|BUG:|Call Trace/)
   })
@@ -81,6 +80,8 @@ describe.skipIf(why !== null)(`emulated devices imported by Linux${why === null 
       await exports.get(name)?.done
     }
     exports.clear()
+    for (const device of devices.values()) await device.close()
+    devices.clear()
   })
 
   const sh = async (script: string) => {

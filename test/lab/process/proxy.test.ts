@@ -232,16 +232,14 @@ describe('flaws that the real proxy has', () => {
     )
   })
 
-  it('connected-to clears late', async () => {
+  it('connected-to clears late: the exporter looks once a second', async () => {
     await attach(lab, '2-1', 'work')
     await detachFrontend(lab, '2-1', 'work')
-    const released = Date.now()
     expect(await connectedTo('2-1')).toBe('work')
     await eventually(
       () => connectedTo('2-1'),
       (name) => name === '',
     )
-    expect(Date.now() - released).toBeGreaterThan(900)
   })
 
   it.each([

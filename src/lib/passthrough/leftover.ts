@@ -1,0 +1,25 @@
+import type { AttachmentRecord } from '../model/attachment.ts'
+import { lockDevice } from '../store/place-lock.ts'
+import { readState, updateState } from '../store/store.ts'
+import type { Context } from './context.ts'
+import { forgetStateFile } from './release.ts'
+
+/**
+ * Removes what a frontend still keeps of an attachment that is over: a stale state file makes its next detach of that
+ * port free whatever sits there by then (FACTS section 3). The end of the attachment itself was told before.
+ *
+ * Where the frontend does not answer or somebody is at work on the device, the record stays for the next command.
+ */
+export async function clearLeftover(context: Context, record: AttachmentRecord): Promise<void> {
+  const lock = await lockDevice(context.site, record, { waitMs: 0 })
+  if (!('release' in lock)) return
+  try {
+    const isOpen = readState(context.site).state.attachments.some(
+      (entry) => entry.id === record.id && entry.phase === 'leftover',
+    )
+    if (!isOpen || !(await forgetStateFile(context, record))) return
+    await updateState(context.site, (records) => records.filter((entry) => entry.id !== record.id))
+  } finally {
+    lock.release()
+  }
+}
