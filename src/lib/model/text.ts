@@ -30,6 +30,17 @@ export function cleanText(raw: string, limit: number): CleanText {
 }
 
 /**
+ * The first character that cleaning would replace, in a text that is to be refused rather than cleaned.
+ * @returns where it is, and its code point as `U+202E`; undefined where there is none
+ */
+export function findUnsafe(text: string): { at: number; code: string } | undefined {
+  const at = text.search(UNSAFE)
+  if (at < 0) return undefined
+  const code = (text.codePointAt(at) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+  return { at, code: `U+${code}` }
+}
+
+/**
  * Cleans what a program wrote to stderr: lines are kept, joined by ` | `, at most 500 characters.
  * @returns undefined when nothing is left
  */
