@@ -2,6 +2,7 @@ import { userInfo } from 'node:os'
 import { Command } from '@oclif/core/command'
 import { boolean } from '@oclif/core/flags'
 import { QusbError } from '../lib/errors.ts'
+import type { SignalDiversion } from '../lib/host/run-command.ts'
 import { cleanText } from '../lib/model/text.ts'
 import type { Context } from '../lib/passthrough/context.ts'
 import { QubeDirectory } from '../lib/passthrough/qube-directory.ts'
@@ -44,8 +45,9 @@ export abstract class QusbCommand extends Command {
   /**
    * The site, the configuration and the signals of this run.
    * @param options.undoes false for what begins nothing that would have to be undone
+   * @param options.diversion where signals go instead, for as long as it leads anywhere
    */
-  protected context(options: { undoes: boolean } = { undoes: true }): Context {
+  protected context(options: { undoes: boolean; diversion?: SignalDiversion } = { undoes: true }): Context {
     const siteFile = process.env.QUSB_SITE
     const site = loadSite(siteFile)
     if (siteFile !== undefined && siteFile !== '' && process.stderr.isTTY === true) {

@@ -1,8 +1,9 @@
 import { QusbError } from '../lib/errors.ts'
 import type { QubeName } from '../lib/model/names.ts'
-import type { Selector } from '../lib/model/selector.ts'
 import type { Context } from '../lib/passthrough/context.ts'
+import type { DeviceWords } from '../lib/passthrough/find-device.ts'
 import { list } from '../lib/passthrough/list.ts'
+import { readWords } from '../lib/passthrough/read-words.ts'
 import type { ListedDevice } from '../lib/passthrough/results.ts'
 import type { Words } from '../lib/passthrough/words.ts'
 import { listQrexecSockets } from '../lib/qubes/qrexec.ts'
@@ -12,11 +13,7 @@ import { chooseAttachments, chooseDevice, chooseFrontend } from '../lib/view/que
  * The device that the words name, or one that the user chooses.
  * @throws QusbError USAGE when it is missing and nobody can be asked
  */
-export async function askForDevice(
-  context: Context,
-  words: Words,
-  mayAsk: boolean,
-): Promise<{ backend: QubeName | undefined; selector: Selector }> {
+export async function askForDevice(context: Context, words: Words, mayAsk: boolean): Promise<DeviceWords> {
   const { backend, selector } = words
   if (selector !== undefined) return { backend, selector }
   if (!mayAsk) throw missing('DEVICE', 'sys-usb 2-1')
@@ -32,8 +29,24 @@ export async function askForDevice(
   return { backend: device.backend, selector: { kind: 'port', port: device.port, text: device.port } }
 }
 
+/**
+ * The device and the frontend that the arguments name; what they leave out is asked for.
+ * @throws QusbError USAGE when something is missing and nobody can be asked
+ */
+export async function askForAttach(
+  context: Context,
+  args: Record<'backend' | 'device' | 'frontend', string | undefined>,
+  mayAsk: boolean,
+): Promise<DeviceWords & { frontend: QubeName }> {
+  const typed = [args.backend, args.device, args.frontend].filter((word) => word !== undefined)
+  const words = await readWords(context, typed)
+  const device = await askForDevice(context, words, mayAsk)
+  const frontend = await askForFrontend(context, { ...words, backend: device.backend }, mayAsk)
+  return { ...device, frontend }
+}
+
 /** The frontend that the words name, or one that the user chooses among the running qubes. */
-export async function askForFrontend(context: Context, words: Words, mayAsk: boolean): Promise<QubeName> {
+async function askForFrontend(context: Context, words: Words, mayAsk: boolean): Promise<QubeName> {
   if (words.frontend !== undefined) return words.frontend
   if (!mayAsk) throw missing('FRONTEND', 'sys-usb 2-1 work')
   const names = [...listQrexecSockets(context.site).keys()].filter((name) => name !== words.backend).sort()

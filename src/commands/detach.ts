@@ -1,12 +1,13 @@
 import { string } from '@oclif/core/args'
 import { boolean, string as stringFlag } from '@oclif/core/flags'
 import { QusbCommand } from '../cli/command.ts'
-import { viaFlag } from '../cli/flags.ts'
+import { BACKEND_FORMS, DEVICE_FORMS, viaFlag } from '../cli/flags.ts'
 import { askForAttachments, askForDevice } from '../cli/questions.ts'
 import { QusbError } from '../lib/errors.ts'
 import type { Context } from '../lib/passthrough/context.ts'
 import { detach, type What } from '../lib/passthrough/detach.ts'
-import { readQube, readWords } from '../lib/passthrough/words.ts'
+import { readWords } from '../lib/passthrough/read-words.ts'
+import { readQube } from '../lib/passthrough/words.ts'
 import { renderDetach } from '../lib/view/attachment.ts'
 
 export default class Detach extends QusbCommand {
@@ -20,8 +21,8 @@ export default class Detach extends QusbCommand {
     { description: 'All that work has', command: '<%= config.bin %> detach --from work' },
   ]
   static override args = {
-    backend: string({ description: 'USB qube that has the device; or BACKEND:PORT in one word' }),
-    device: string({ description: 'port, VENDOR:PRODUCT[@SERIAL], 0xVVVV.0xPPPP or BUS.DEVICE' }),
+    backend: string({ description: BACKEND_FORMS }),
+    device: string({ description: DEVICE_FORMS }),
     frontend: string({ description: 'qube that must be the one that has it' }),
   }
   static override flags = {
@@ -60,7 +61,7 @@ export default class Detach extends QusbCommand {
     if (words.length === 0) {
       return { what: 'chosen', attachments: await askForAttachments(context, this.mayAsk(flags)) }
     }
-    const read = readWords(words)
+    const read = await readWords(context, words)
     const device = await askForDevice(context, read, this.mayAsk(flags))
     return { what: 'device', ...device, frontend: read.frontend }
   }

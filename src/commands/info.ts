@@ -1,8 +1,9 @@
 import { string } from '@oclif/core/args'
 import { QusbCommand } from '../cli/command.ts'
+import { BACKEND_FORMS, DEVICE_FORMS } from '../cli/flags.ts'
 import { askForDevice } from '../cli/questions.ts'
 import { info } from '../lib/passthrough/info.ts'
-import { readWords } from '../lib/passthrough/words.ts'
+import { readWords } from '../lib/passthrough/read-words.ts'
 import { renderInfo } from '../lib/view/info.ts'
 
 export default class Info extends QusbCommand {
@@ -12,14 +13,15 @@ export default class Info extends QusbCommand {
     { description: 'By what it is, wherever it is plugged', command: '<%= config.bin %> info 1050:0407' },
   ]
   static override args = {
-    backend: string({ description: 'USB qube that has the device; or BACKEND:PORT in one word' }),
-    device: string({ description: 'port, VENDOR:PRODUCT[@SERIAL], 0xVVVV.0xPPPP or BUS.DEVICE' }),
+    backend: string({ description: BACKEND_FORMS }),
+    device: string({ description: DEVICE_FORMS }),
   }
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Info)
     const context = this.context()
-    const words = readWords([args.backend, args.device].filter((word) => word !== undefined))
+    const typed = [args.backend, args.device].filter((word) => word !== undefined)
+    const words = await readWords(context, typed)
     const device = await askForDevice(context, words, this.mayAsk(flags))
     this.report({ result: await info(context, device) }, flags, (result) =>
       renderInfo(result, this.terminal()),

@@ -1,39 +1,53 @@
 /**
- * USB interface classes in plain words (the defined class codes of the USB Implementers Forum).
+ * USB interface classes in plain words (the defined class codes of the USB Implementers Forum), the first that fits.
  * The order is that of interest: a device with several interfaces is named by the first word here that fits.
+ * Words after the first are broader ones: what `class:input` finds is a keyboard, too.
  */
-const CLASSES: readonly (readonly [prefix: string, word: string])[] = [
+const CLASSES = [
   ['0e', 'camera'],
   ['08', 'storage'],
-  ['06', 'camera/phone'],
+  // Photo cameras, phones and players, which give pictures.
+  ['06', 'image', 'camera'],
   ['07', 'printer'],
   ['0b', 'smartcard'],
   ['01', 'audio'],
-  ['030101', 'keyboard'],
-  ['030102', 'mouse'],
-  ['e001', 'wireless'],
-  ['02', 'network/modem'],
-  ['0a', 'network/modem'],
+  ['030101', 'keyboard', 'input'],
+  ['030102', 'mouse', 'input'],
+  ['e00101', 'bluetooth', 'wireless'],
+  // RNDIS, in both of its codes.
+  ['e00103', 'network', 'wireless'],
+  ['ef0401', 'network'],
+  // CDC's abstract control model is what modems and microcontrollers speak.
+  ['0202', 'serial'],
+  ['02', 'network'],
   ['e0', 'wireless'],
-  ['10', 'audio/video'],
+  ['10', 'audio-video', 'audio', 'camera'],
   ['0f', 'health'],
-  ['0d', 'content security'],
+  ['0d', 'content-security'],
   ['03', 'input'],
   ['fe', 'application'],
   ['09', 'hub'],
+  // The data side of an interface of class 02, which says what it is.
+  ['0a', 'data'],
   ['ef', 'miscellaneous'],
   ['dc', 'diagnostic'],
-  ['ff', 'vendor specific'],
+  ['ff', 'vendor-specific'],
+] as const
+
+type Row = (typeof CLASSES)[number]
+type WordsOf<R> = R extends readonly [string, ...infer Words] ? Words[number] : never
+
+/** A word for a kind of interface. */
+export type InterfaceWord = WordsOf<Row> | 'unknown'
+
+/** All words for interfaces, in the order of interest. */
+export const INTERFACE_WORDS: readonly InterfaceWord[] = [
+  ...new Set(CLASSES.flatMap(([, ...words]) => words)),
+  'unknown',
 ]
 
-/** The word for one interface code (`030101` is `keyboard`). */
-export function interfaceWord(code: string): string {
-  return CLASSES.find(([prefix]) => code.startsWith(prefix))?.[1] ?? 'unknown'
-}
-
-/** The one word that names a device by its interfaces; null where it shows none. */
-export function deviceClass(interfaces: readonly string[]): string | null {
-  if (interfaces.length === 0) return null
-  const found = CLASSES.find(([prefix]) => interfaces.some((code) => code.startsWith(prefix)))
-  return found?.[1] ?? 'unknown'
+/** The word for one interface code (`030101` is `keyboard`), then the broader ones (`input`). */
+export function interfaceWords(code: string): readonly [InterfaceWord, ...InterfaceWord[]] {
+  const [, ...words] = CLASSES.find(([prefix]) => code.startsWith(prefix)) ?? ['', 'unknown' as const]
+  return words
 }

@@ -1,3 +1,6 @@
+import { type AliasName, parseAliasName } from './alias.ts'
+import { CLASS_WORDS, type Classifiable, type ClassWord, isOfClass, parseClassWord } from './device-class.ts'
+import { matchesGlob } from './glob.ts'
 import { SERIAL_LIMIT } from './identity.ts'
 import { parseQubeName, type QubeName } from './names.ts'
 import { type Port, parsePort } from './port.ts'
@@ -16,6 +19,9 @@ export type Selector =
       interfaces: string[]
       text: string
     }
+  | { kind: 'name'; glob: string; text: string }
+  | { kind: 'class'; word: ClassWord; text: string }
+  | { kind: 'alias'; alias: AliasName; text: string }
 
 /** A selector, with the backend where the text itself says it. */
 export interface PlacedSelector {
@@ -30,7 +36,10 @@ export interface SelectorProblem {
 }
 
 const FORMS =
-  'A device is named by its port (2-1), VENDOR:PRODUCT (1050:0407), VENDOR:PRODUCT@SERIAL, 0xVVVV.0xPPPP or BUS.DEVICE (3.10).'
+  'A device is named by its port (2-1), VENDOR:PRODUCT (1050:0407), VENDOR:PRODUCT@SERIAL, 0xVVVV.0xPPPP, BUS.DEVICE (3.10), name:GLOB, class:WORD or an alias.'
+
+/** The longest pattern of a name: a shown name has at most about 400 characters. */
+const GLOB_LIMIT = 200
 
 /** The longest text looked at: a full identity with the longest serial and 64 interfaces fits. */
 const LENGTH_LIMIT = 700
@@ -46,18 +55,30 @@ export function parseSelector(text: string): PlacedSelector | SelectorProblem {
 
   const colon = text.indexOf(':')
   const backend = colon > 0 ? parseQubeName(text.slice(0, colon)) : undefined
-  if (backend !== undefined) {
-    const rest = text.slice(colon + 1)
-    const placed = parseFullIdentity(rest) ?? parseBareSelector(rest)
-    if (placed !== undefined) return 'problem' in placed ? placed : { backend, selector: placed }
+  const rest = text.slice(colon + 1)
+  const inBackend = backend === undefined ? undefined : (parseFullIdentity(rest) ?? parseBareSelector(rest))
+  if (inBackend !== undefined && 'problem' in inBackend) return inBackend
+  // A qube may be called `name` or `class`: a place in it is one, anything else is a name or class.
+  const described =
+    inBackend?.kind === 'port' || inBackend?.kind === 'full' ? undefined : parseDescription(text)
+  if (described !== undefined) {
+    return 'problem' in described ? described : { backend: undefined, selector: described }
   }
+  if (inBackend !== undefined) return { backend, selector: inBackend }
+
+  const alias = parseAliasName(text)
+  if (alias !== undefined) return { backend: undefined, selector: { kind: 'alias', alias, text } }
   return { problem: `"${text}" does not name a device`, hint: FORMS }
 }
 
-/** Whether the text says its backend itself, or is a VID:PID form: what decides how two words are read. */
+/**
+ * Whether the text can only be a device: it says its backend itself, or is of a form that no qube's name has. This
+ * decides how two words are read. An alias looks like a qube's name, so who knows the aliases must decide on it.
+ */
 export function standsAlone(text: string): boolean {
   const parsed = parseSelector(text)
-  return !('problem' in parsed) && (parsed.backend !== undefined || parsed.selector.kind === 'identity')
+  if ('problem' in parsed) return false
+  return parsed.backend !== undefined || ['identity', 'name', 'class'].includes(parsed.selector.kind)
 }
 
 function parseBareSelector(text: string): Selector | SelectorProblem | undefined {
@@ -112,23 +133,49 @@ function parseFullIdentity(text: string): Selector | undefined {
   }
 }
 
+/** What it is called, or can do. */
+function parseDescription(text: string): Selector | SelectorProblem | undefined {
+  if (text.startsWith('name:')) {
+    const glob = text.slice('name:'.length)
+    if (glob !== '' && glob.length <= GLOB_LIMIT) return { kind: 'name', glob, text }
+    return {
+      problem: `the name in "${text}" is ${glob === '' ? 'empty' : 'too long'}`,
+      hint: 'Write a part of what a list shows, with * for the rest: name:*yubikey*.',
+    }
+  }
+  if (text.startsWith('class:')) {
+    const given = text.slice('class:'.length)
+    const word = parseClassWord(given)
+    if (word !== undefined) return { kind: 'class', word, text }
+    return {
+      problem: `there is no class "${given}" of devices`,
+      hint: `It is one of ${CLASS_WORDS.join(', ')}.`,
+    }
+  }
+  return undefined
+}
+
 function vidPid(match: RegExpExecArray): { vendorId: string; productId: string } {
   return { vendorId: (match[1] ?? '').toLowerCase(), productId: (match[2] ?? '').toLowerCase() }
 }
 
 /** What a selector is matched against. */
-interface Selectable {
+export interface Selectable extends Classifiable {
   port: Port
   busnum: number
   devnum: number
-  vendorId: string
-  productId: string
   serial: string | null
-  interfaces: readonly string[]
+  manufacturer: string | null
+  product: string | null
+  /** As a list shows it; without it, the device's own claim alone is its name. */
+  description?: string
 }
 
-/** Whether the selector names this device. A full identity must fit in every part: it is checked, not believed. */
-export function selects(selector: Selector, device: Selectable): boolean {
+/**
+ * Whether the selector names this device. A full identity must fit in every part: it is checked, not believed.
+ * @param aliases the aliases that this device has (`aliasesOf`)
+ */
+export function selects(selector: Selector, device: Selectable, aliases: readonly string[] = []): boolean {
   switch (selector.kind) {
     case 'port':
       return device.port === selector.port
@@ -148,5 +195,15 @@ export function selects(selector: Selector, device: Selectable): boolean {
         device.serial === selector.serial &&
         device.interfaces.join() === selector.interfaces.join()
       )
+    case 'name': {
+      const claim = [device.manufacturer, device.product]
+        .filter((part) => part !== null && part !== '')
+        .join(' ')
+      return [device.description ?? '', claim].some((name) => name !== '' && matchesGlob(selector.glob, name))
+    }
+    case 'class':
+      return isOfClass(device, selector.word)
+    case 'alias':
+      return aliases.includes(selector.alias)
   }
 }

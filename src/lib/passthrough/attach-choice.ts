@@ -1,7 +1,6 @@
 import { QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
-import type { Selector } from '../model/selector.ts'
 import { listQrexecSockets } from '../qubes/qrexec.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
 import { readState } from '../store/store.ts'
@@ -9,18 +8,17 @@ import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
 import { isSame } from './explain.ts'
+import type { DeviceWords } from './find-device.ts'
 import { attachWarnings, guardFrontend } from './guards.ts'
 import { deviceAt, failureToError, type Look, lookAt, surveyOf, warningsOf } from './look.ts'
+import { namingOf } from './naming.ts'
 import { whyNotThere } from './qube-directory.ts'
 import { reconcile } from './reconcile.ts'
 import type { Place } from './release.ts'
 import type { Warning } from './results.ts'
 import { reach } from './steps.ts'
 
-export interface AttachRequest {
-  /** Where to look; undefined: wherever the selector finds it. */
-  backend: QubeName | undefined
-  selector: Selector
+export interface AttachRequest extends DeviceWords {
   frontend: QubeName
   /** Past the guards that can be forced. */
   force: boolean
@@ -32,6 +30,8 @@ export interface AttachRequest {
   via: Via
   /** Start the frontend where it is halted. */
   start: boolean
+  /** Take it from another frontend that has it. */
+  replace: boolean
 }
 
 export type Via = 'qrexec' | 'admin'
@@ -68,7 +68,7 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   const surveys = backends.flatMap((name) => seen.surveys.get(name) ?? [])
   const [first] = backends
   if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
-  const device = chooseDevice(surveys, request.selector)
+  const device = chooseDevice(surveys, request.selector, namingOf(context.site))
   guardFrontend(device.backend, request.frontend)
   const absent = whyNotThere(await context.directory.qubes(), request.frontend)
   if (absent !== undefined) throw failureToError(absent)
@@ -104,7 +104,7 @@ export function requireFree(device: Device): void {
   const at = `${device.backend}:${device.port}`
   if (device.attachedTo !== null) {
     throw new QusbError('CONFLICT', `${at} (${describeDevice(device)}) is attached to ${device.attachedTo}`, {
-      hint: `Detach it first: qusb detach ${device.backend} ${device.port}`,
+      hint: `Take it from there: qusb move ${at} FRONTEND, or qusb detach ${device.backend} ${device.port}.`,
     })
   }
   if (device.state === 'unknown') {

@@ -13,6 +13,14 @@ export function planAttach(chosen: Chosen, request: AttachRequest): PlanStep[] {
   return [
     ...reasons.map((reason) => ({ step: request.force ? 'forced' : 'refused', what: reason })),
     { step: 'lock', what: `${place.backend}:${place.port}, then ${place.frontend}` },
+    ...(device.attachedTo === null
+      ? []
+      : [
+          {
+            step: 'detach',
+            what: `${place.backend}:${place.port} from ${device.attachedTo}, which gets it back should the attach fail`,
+          },
+        ]),
     ...(request.via === 'admin'
       ? [
           {

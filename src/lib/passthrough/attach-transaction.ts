@@ -7,15 +7,53 @@ import { findDenyRule } from '../qubes/policy.ts'
 import { callAttach } from '../qubes/proxy.ts'
 import { listQrexecSockets, type QrexecResult } from '../qubes/qrexec.ts'
 import { forgetImport } from '../qubes/root-shell.ts'
-import { type AttachRequest, type Chosen, callerOf, frontendSurvey } from './attach-choice.ts'
+import {
+  type AttachRequest,
+  type Chosen,
+  callerOf,
+  frontendSurvey,
+  lookAgainUnderLock,
+} from './attach-choice.ts'
 import type { Context } from './context.ts'
+import { requireNotDenied } from './deny-list.ts'
+import { requireFreePort } from './explain.ts'
 import { endRecords, eventOf, makeRecord, putRecord } from './journal.ts'
+import { lockFrontendInTime } from './place-locks.ts'
 import { type Place, release } from './release.ts'
 import { reach } from './steps.ts'
 import { verifyAttach } from './verify.ts'
 
+/**
+ * Attaches what was chosen. The lock of the device is held; the frontend's is taken here.
+ * @throws QusbError
+ */
+export async function attachUnderLock(
+  context: Context,
+  request: AttachRequest,
+  chosen: Chosen,
+): Promise<AttachmentRecord> {
+  await reach('lock-frontend')
+  const lock = await lockFrontendInTime(context, chosen.place.frontend, request.timeoutMs)
+  try {
+    const now = await lookAgainUnderLock(context, chosen)
+    await requireAllowed(context, now)
+    await reach('clear-stale')
+    await clearStale(context, now)
+    return await attachLocked(context, request, now)
+  } finally {
+    lock.release()
+  }
+}
+
+/** What speaks against the attach and can be known beforehand. @throws QusbError */
+export async function requireAllowed(context: Context, chosen: Chosen): Promise<void> {
+  const { device, place } = chosen
+  requireFreePort(device, frontendSurvey(chosen))
+  await Promise.all([requireNoDenyRule(context, place), requireNotDenied(context, place, device)])
+}
+
 /** A rule of the user's counts, also one that the grant would beat by its name. @throws QusbError REFUSED */
-export async function requireNoDenyRule(context: Context, place: Place): Promise<void> {
+async function requireNoDenyRule(context: Context, place: Place): Promise<void> {
   const rule = await findDenyRule(context.site, { ...place, caller: callerOf(place) })
   if (rule === undefined) return
   throw new QusbError(
@@ -29,7 +67,7 @@ export async function requireNoDenyRule(context: Context, place: Place): Promise
  * Removes from the frontend what an earlier attach of this very place left there: its service would take it for
  * an attachment and fail without a word. The backend has just said that nobody has the device.
  */
-export async function clearStale(context: Context, chosen: Chosen): Promise<void> {
+async function clearStale(context: Context, chosen: Chosen): Promise<void> {
   const survey = frontendSurvey(chosen)
   const { backend, port, frontend } = chosen.place
   const isOurs = (entry: { backend: QubeName; port: string }): boolean =>
@@ -46,7 +84,7 @@ export async function clearStale(context: Context, chosen: Chosen): Promise<void
 }
 
 /** Under both locks: intent, grant, call, revoke, look, record. */
-export async function attachLocked(
+async function attachLocked(
   context: Context,
   request: AttachRequest,
   chosen: Chosen,

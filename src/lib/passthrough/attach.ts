@@ -1,24 +1,17 @@
 import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
-import type { Lock } from '../store/lock.ts'
 import { readState } from '../store/store.ts'
-import {
-  type AttachRequest,
-  chooseForAttach,
-  frontendSurvey,
-  lookAgainUnderLock,
-  requireFree,
-} from './attach-choice.ts'
+import { type AttachRequest, chooseForAttach, frontendSurvey, requireFree } from './attach-choice.ts'
 import { planAttach } from './attach-plan.ts'
-import { attachLocked, clearStale, requireNoDenyRule } from './attach-transaction.ts'
+import { attachUnderLock } from './attach-transaction.ts'
 import { describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
-import { requireNotDenied } from './deny-list.ts'
-import { requireFreePort, requireProxies } from './explain.ts'
+import { requireProxies } from './explain.ts'
 import { guardDevice, guardFrontend } from './guards.ts'
 import { surveyOf } from './look.ts'
-import { lockFrontendInTime, lockOrConflict } from './place-locks.ts'
+import { moveUnderLock } from './move.ts'
+import { lockOrConflict } from './place-locks.ts'
 import type { Attachment, AttachResult } from './results.ts'
 import { settle } from './settle.ts'
 import { startFrontend } from './start-frontend.ts'
@@ -37,37 +30,25 @@ export async function attach(context: Context, request: AttachRequest): Promise<
   const warnings = [...settled, ...chosen.warnings, ...context.directory.warnings()]
   const { device, place } = chosen
 
-  if (device.attachedTo === request.frontend) {
-    return { schema: 1, changed: false, attachment: describe(context, device, request.frontend), warnings }
-  }
-  requireFree(device)
-  if (request.dryRun) {
-    return {
-      schema: 1,
-      changed: false,
-      attachment: describe(context, device, request.frontend),
-      plan: planAttach(chosen, request),
-      warnings,
-    }
-  }
+  const attachment = describe(context, device, request.frontend)
+  const untouched = { schema: 1 as const, changed: false, attachment, from: null, warnings }
+  if (device.attachedTo === request.frontend) return untouched
+  const from = request.replace ? device.attachedTo : null
+  if (from === null) requireFree(device)
+  if (request.dryRun) return { ...untouched, from, plan: planAttach(chosen, request) }
   guardDevice(device, request.force)
   requireProxies(surveyOf(chosen.seen, place.backend), frontendSurvey(chosen))
 
-  const locks: Lock[] = []
+  await reach('lock-device')
+  const lock = await lockOrConflict(context, place)
   try {
-    await reach('lock-device')
-    locks.push(await lockOrConflict(context, place))
-    await reach('lock-frontend')
-    locks.push(await lockFrontendInTime(context, place.frontend, request.timeoutMs))
-    const now = await lookAgainUnderLock(context, chosen)
-    requireFreePort(now.device, frontendSurvey(now))
-    await Promise.all([requireNoDenyRule(context, place), requireNotDenied(context, place, now.device)])
-    await reach('clear-stale')
-    await clearStale(context, now)
-    const record = await attachLocked(context, request, now)
-    return { schema: 1, changed: true, attachment: attachmentOf(record), warnings }
+    const record =
+      from === null
+        ? await attachUnderLock(context, request, chosen)
+        : await moveUnderLock(context, request, { chosen, from, warnings })
+    return { schema: 1, changed: true, attachment: attachmentOf(record), from, warnings }
   } finally {
-    for (const lock of locks.reverse()) lock.release()
+    lock.release()
   }
 }
 

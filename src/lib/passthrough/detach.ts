@@ -11,6 +11,7 @@ import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
 import { endRecords, makeRecord, putRecord } from './journal.ts'
 import { failureToError, failureToWarning, type Look, lookAt, surveyOf } from './look.ts'
+import { namingOf } from './naming.ts'
 import { lockOrConflict } from './place-locks.ts'
 import { whyNotThere } from './qube-directory.ts'
 import { reconcile } from './reconcile.ts'
@@ -54,7 +55,7 @@ export async function detach(
   }
   await reach('choose')
   await requireKnown(context, request, seen)
-  const devices = chooseDevices(seen, backends.names, request)
+  const devices = chooseDevices(context, seen, backends.names, request)
   if (request.dryRun) {
     const untouched = devices.map((device) => ({ ...shown(device), changed: false }))
     return { result: asResult(untouched, warnings, devices.flatMap(planOf)), failure: undefined }
@@ -101,7 +102,12 @@ function asResult(attachments: Detached[], warnings: Warning[], plan?: PlanStep[
 }
 
 /** @throws QusbError NOT_FOUND, AMBIGUOUS; CONFLICT when the named frontend is not the holder */
-function chooseDevices(seen: Look, backends: readonly QubeName[], request: DetachRequest): Device[] {
+function chooseDevices(
+  context: Context,
+  seen: Look,
+  backends: readonly QubeName[],
+  request: DetachRequest,
+): Device[] {
   const surveys = [...seen.surveys.values()]
   const attached = surveys.flatMap((survey) => survey.devices).filter((device) => device.attachedTo !== null)
   switch (request.what) {
@@ -116,7 +122,7 @@ function chooseDevices(seen: Look, backends: readonly QubeName[], request: Detac
     case 'device': {
       const [first] = backends
       if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
-      const device = chooseDevice(surveys, request.selector)
+      const device = chooseDevice(surveys, request.selector, namingOf(context.site))
       if (
         request.frontend !== undefined &&
         device.attachedTo !== null &&
@@ -211,7 +217,8 @@ async function detachOne(context: Context, device: Device, options: DetachOption
   }
 }
 
-async function detachLocked(
+/** Ends what a device's frontend has of it. The lock of the device is held. @throws QusbError */
+export async function detachLocked(
   context: Context,
   device: Device,
   { warnings, via }: DetachOptions,

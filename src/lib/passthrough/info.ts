@@ -1,4 +1,4 @@
-import { interfaceWord } from '../model/interface-class.ts'
+import { interfaceWords } from '../model/interface-class.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
@@ -9,7 +9,7 @@ import type { Context } from './context.ts'
 import { describeUsage, isSecurityKey } from './guards.ts'
 import { listed, lookWithStore } from './list.ts'
 import { failureToWarning, surveyOf } from './look.ts'
-import { nameDevices } from './name-devices.ts'
+import { aliasesIfAny, namingOf } from './naming.ts'
 import type { InfoResult, ListedDevice } from './results.ts'
 
 /**
@@ -28,14 +28,18 @@ export async function info(
   const surveys = [...seen.surveys.values()]
   const [first] = backends.names
   if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
-  const chosen = chooseDevice(surveys, request.selector)
-  const device = listed(chosen, records, nameDevices(context.site, [chosen])(chosen), await assigning)
+  const naming = namingOf(context.site)
+  const chosen = chooseDevice(surveys, request.selector, naming)
+  const device = listed(chosen, records, await assigning, {
+    description: naming.namesOf([chosen])(chosen),
+    aliases: aliasesIfAny(naming, chosen),
+  })
   return {
     schema: 1,
     device,
     interfaces: device.interfaces.map((code, i) => ({
       code,
-      words: interfaceWord(code),
+      words: interfaceWords(code)[0],
       driver: driverOf(device, i),
     })),
     advice: adviseOn(device, surveyOf(seen, device.backend)),

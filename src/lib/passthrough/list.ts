@@ -1,7 +1,7 @@
 import { errorToJson, QusbError } from '../errors.ts'
 import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
-import { deviceClass } from '../model/interface-class.ts'
+import { deviceClass } from '../model/device-class.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Assignment } from '../qubes/admin/device-lines.ts'
 import { readState } from '../store/store.ts'
@@ -9,7 +9,7 @@ import { assignmentOf, findAssignments } from './assignments.ts'
 import { type Backends, findBackends, haltedWarnings, onlyBackends } from './backends.ts'
 import type { Context } from './context.ts'
 import { failureToError, failureToWarning, type Look, lookAt, warningsOf } from './look.ts'
-import { nameDevices } from './name-devices.ts'
+import { aliasesIfAny, namingOf } from './naming.ts'
 import { reconcile } from './reconcile.ts'
 import type { ListedDevice, ListResult, Warning } from './results.ts'
 import { settle } from './settle.ts'
@@ -48,10 +48,19 @@ export async function list(
   const surveys = [...seen.surveys.values()]
   warnings.push(...surveys.flatMap(warningsOf))
   const all = surveys.flatMap((survey) => survey.devices)
-  const nameOf = nameDevices(context.site, all)
+  const naming = namingOf(context.site)
+  const nameOf = naming.namesOf(all)
+  const tellOnce = (error: QusbError): void => {
+    if (!warnings.some((warning) => warning.message === error.message)) warnings.push(errorToWarning(error))
+  }
   const assignments = await assigning
   const devices = all
-    .map((device) => listed(device, records, nameOf(device), assignments))
+    .map((device) =>
+      listed(device, records, assignments, {
+        description: nameOf(device),
+        aliases: aliasesIfAny(naming, device, tellOnce),
+      }),
+    )
     .filter((device) => request.all || (!device.hub && !device.hidden) || device.state !== 'free')
     .filter((device) => !request.attached || device.attachedTo !== null || device.state === 'unknown')
   return {
@@ -80,7 +89,7 @@ export async function lookWithStore(
     } catch (error) {
       if (!(error instanceof QusbError) || error.code !== 'STORE') throw error
       if (!warnings.some((warning) => warning.message === error.message)) {
-        warnings.push({ qube: null, code: 'STORE', message: error.message, hint: error.hint ?? null })
+        warnings.push(errorToWarning(error))
       }
       return otherwise
     }
@@ -92,12 +101,16 @@ export async function lookWithStore(
   return { seen, records, warnings }
 }
 
-/** A device with what the store and qubesd know of it. Pure. */
+function errorToWarning({ code, message, hint }: QusbError): Warning {
+  return { qube: null, code, message, hint: hint ?? null }
+}
+
+/** A device with what the store and qubesd know of it, and people call it. Pure. */
 export function listed(
   device: Device,
   records: readonly AttachmentRecord[],
-  description: string,
   assignments: readonly Assignment[],
+  names: Pick<ListedDevice, 'description' | 'aliases'>,
 ): ListedDevice {
   const here = records.filter((record) => record.backend === device.backend && record.port === device.port)
   const open = here.find((record) => record.phase === 'unresolved')
@@ -109,8 +122,8 @@ export function listed(
   return {
     ...device,
     state: open === undefined ? device.state : 'unknown',
-    class: deviceClass(device.interfaces),
-    description,
+    class: deviceClass(device),
+    ...names,
     since: ours?.since ?? null,
     by: ours === undefined ? null : { user: ours.by.user, rule: ours.by.rule },
     drift: driftOf(device, { open: open !== undefined, ours: ours !== undefined, elsewhere, busy }),

@@ -43,6 +43,8 @@ export const listedDeviceSchema = deviceSchema.extend({
   class: z.string().nullable(),
   /** Maker and product: from usb.ids where the site has one, else the device's own claim; never empty. */
   description: z.string(),
+  /** What users call it: any of these names it. */
+  aliases: z.array(z.string()),
   /** When qusb attached it. */
   since: z.iso.datetime().nullable(),
   by: z.object({ user: z.string(), rule: z.string().nullable() }).nullable(),
@@ -108,11 +110,28 @@ export const attachResultSchema = z.object({
   schema,
   changed: z.boolean(),
   attachment: attachmentSchema,
+  /** The qube that it was taken from; null where nobody had it. */
+  from: qubeNameSchema.nullable(),
   /** With --dry-run: what would be done; nothing was. */
   plan: z.array(planStepSchema).optional(),
   warnings: z.array(warningSchema),
 })
 export type AttachResult = z.infer<typeof attachResultSchema>
+
+export const runResultSchema = z.object({
+  schema,
+  /** Whether it was attached for this: what was there before stays. */
+  changed: z.boolean(),
+  attachment: attachmentSchema,
+  from: qubeNameSchema.nullable(),
+  command: z.object({ exitCode: z.int(), signal: z.string().nullable() }),
+  /** Whether the frontend no longer has it. */
+  detached: z.boolean(),
+  warnings: z.array(warningSchema),
+  /** It could not be detached. */
+  error: failureSchema.optional(),
+})
+export type RunResult = z.infer<typeof runResultSchema>
 
 export const detachedSchema = attachmentSchema.extend({
   /** null where nobody had it. */
@@ -185,6 +204,8 @@ export const RESULT_SCHEMAS = {
   list: listResultSchema,
   info: infoResultSchema,
   attach: attachResultSchema,
+  move: attachResultSchema,
+  run: runResultSchema,
   detach: detachResultSchema,
   history: historyResultSchema,
   setup: setupResultSchema,

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QusbError } from '../errors.ts'
 import { type AttachRequest, requireFree } from './attach-choice.ts'
-import { findBackends, onlyBackends } from './backends.ts'
-import { chooseDevice } from './choose.ts'
 import type { Context } from './context.ts'
+import { findDevice } from './find-device.ts'
 import { guardDevice, guardFrontend } from './guards.ts'
 import { lookAt, surveyOf } from './look.ts'
 
@@ -27,10 +26,7 @@ export async function startFrontend(context: Context, request: AttachRequest): P
   }
   if (qubes.get(frontend)?.state !== 'halted') return
 
-  const asked = request.backend === undefined ? await findBackends(context) : onlyBackends([request.backend])
-  const seen = await lookAt(context, asked.names, asked)
-  if (request.backend !== undefined) surveyOf(seen, request.backend)
-  const device = chooseDevice([...seen.surveys.values()], request.selector)
+  const { device } = await findDevice(context, request)
   guardFrontend(device.backend, frontend)
   requireFree(device)
   guardDevice(device, request.force)

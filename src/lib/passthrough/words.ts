@@ -2,21 +2,28 @@ import { QusbError } from '../errors.ts'
 import { parseQubeName, type QubeName } from '../model/names.ts'
 import { parseSelector, type Selector, standsAlone } from '../model/selector.ts'
 
-/** What the words of attach, detach and info say; what is not said is undefined. */
+/** What the words of attach, detach, move, run and info say; what is not said is undefined. */
 export interface Words {
   backend: QubeName | undefined
   selector: Selector | undefined
   frontend: QubeName | undefined
 }
 
+/** What is known of a word that may be a device's alias as well as a qube's name. */
+export interface FirstWord {
+  isAlias: boolean
+  isQube: boolean
+}
+
 /**
- * Reads up to three words: BACKEND DEVICE FRONTEND, DEVICE FRONTEND where the device stands alone, else BACKEND DEVICE.
- * @throws QusbError USAGE naming the word that is wrong
+ * Reads up to three words: BACKEND DEVICE FRONTEND, DEVICE FRONTEND where the device stands alone or is an alias, else
+ * BACKEND DEVICE. Pure.
+ * @throws QusbError USAGE naming the word that is wrong; AMBIGUOUS for an alias that is a qube's name
  */
-export function readWords(words: readonly string[]): Words {
+export function parseWords(words: readonly string[], known: FirstWord): Words {
   const [first, second, third] = words
   if (first === undefined) return { backend: undefined, selector: undefined, frontend: undefined }
-  if (standsAlone(first)) {
+  if (standsAlone(first) || isMeantAsAlias(words, known)) {
     if (third !== undefined) {
       throw new QusbError('USAGE', `"${first}" says its device itself, so "${third}" is one word too many`, {
         hint: 'Write DEVICE FRONTEND, or BACKEND DEVICE FRONTEND.',
@@ -42,6 +49,23 @@ export function readWords(words: readonly string[]): Words {
     selector: placed.selector,
     frontend: third === undefined ? undefined : readQube(third, 'frontend'),
   }
+}
+
+/**
+ * Whether the first word is an alias. Where it is a qube's name too, other words may still tell which is meant.
+ * @throws QusbError AMBIGUOUS where they do not
+ */
+function isMeantAsAlias([first, second, third]: readonly string[], { isAlias, isQube }: FirstWord): boolean {
+  if (!isAlias || !isQube) return isAlias
+  const mayBeFrontend = second === undefined || parseQubeName(second) !== undefined
+  if (third !== undefined || !mayBeFrontend) return false
+  throw new QusbError('AMBIGUOUS', `"${first}" is an alias of a device, and there is a qube of that name`, {
+    hint: `Say it in three words (BACKEND DEVICE FRONTEND), or give the alias another name: qusb alias list`,
+    candidates: [
+      { selector: `${first} DEVICE`, description: `a device of the qube ${first}` },
+      { selector: `BACKEND ${first}`, description: 'the device of that alias' },
+    ],
+  })
 }
 
 function readSelector(text: string): { backend: QubeName | undefined; selector: Selector } {

@@ -22,11 +22,12 @@ export interface PlainFile {
 /**
  * Opens a file of the store without following a link, waiting for a FIFO, or taking what others could have written.
  * The descriptor is not inherited by programs that qusb starts (Node opens with O_CLOEXEC).
- * @param flags open(2) flags; a file that O_CREAT makes gets mode 0660
+ * @param flags open(2) flags
+ * @param mode of a file that O_CREAT makes
  * @throws the system call's error, or QusbError STORE for a file that is not plain
  */
-export function openPlainFile(file: string, flags: number): PlainFile {
-  const fd = openSync(file, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, FILE_MODE)
+export function openPlainFile(file: string, flags: number, mode = FILE_MODE): PlainFile {
+  const fd = openSync(file, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, mode)
   try {
     const stat = fstatSync(fd)
     if (!stat.isFile())
@@ -51,7 +52,7 @@ function notPlain(file: string, what: string, hint: string): QusbError {
  * Gives a file just made its mode, whatever the umask, and the directory's group, even without a setgid bit.
  * @param group the directory's group id
  */
-export function shareWithGroup(fd: number, group: number): void {
+export function shareWithGroup(fd: number, group: number, mode = FILE_MODE): void {
   const stat = fstatSync(fd)
   const mine = stat.uid === (process.geteuid?.() ?? stat.uid)
   if (stat.gid !== group && mine) {
@@ -61,7 +62,7 @@ export function shareWithGroup(fd: number, group: number): void {
       // Not a member of that group: the file stays with ours, and the directory's owner can still replace it.
     }
   }
-  if ((stat.mode & 0o777) !== FILE_MODE && mine) fchmodSync(fd, FILE_MODE)
+  if ((stat.mode & 0o777) !== mode && mine) fchmodSync(fd, mode)
 }
 
 /**

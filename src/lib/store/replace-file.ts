@@ -15,19 +15,24 @@ import { storeError } from './failure.ts'
 import { openPlainFile, shareWithGroup } from './plain-file.ts'
 
 /** With the writer's process id; a name that a killed one left is removed before it can be met again. */
-const TEMPORARY = /^\.state\.json\.new-[0-9]{1,10}$/
+const TEMPORARY = /^\.(?:state|aliases)\.json\.new-[0-9]{1,10}$/
 
 /**
  * Replaces a file's content, so that after a crash or power cut at any point there is the old or the new one, whole.
- * @param setAside where the old file goes instead of being overwritten; must not exist
+ * @param options.setAside where the old file goes instead of being overwritten; must not exist
+ * @param options.mode of the new file; by default only its owner and the directory's group have it
  * @throws QusbError STORE; the old file is then as it was
  */
-export function replaceFile(file: string, content: string, setAside?: string): void {
+export function replaceFile(
+  file: string,
+  content: string,
+  { setAside, mode }: { setAside?: string; mode?: number } = {},
+): void {
   const directory = dirname(file)
   const temporary = join(directory, `.${basename(file)}.new-${process.pid}`)
   let moved = false
   try {
-    writeNew(temporary, content, statSync(directory).gid)
+    writeNew(temporary, content, { group: statSync(directory).gid, mode })
     if (setAside !== undefined) {
       renameSync(file, setAside)
       moved = true
@@ -41,11 +46,15 @@ export function replaceFile(file: string, content: string, setAside?: string): v
   syncDirectory(directory)
 }
 
-function writeNew(file: string, content: string, group: number): void {
+function writeNew(
+  file: string,
+  content: string,
+  { group, mode }: { group: number; mode: number | undefined },
+): void {
   const { O_WRONLY, O_CREAT, O_EXCL } = constants
-  const { fd } = openPlainFile(file, O_WRONLY | O_CREAT | O_EXCL)
+  const { fd } = openPlainFile(file, O_WRONLY | O_CREAT | O_EXCL, mode)
   try {
-    shareWithGroup(fd, group)
+    shareWithGroup(fd, group, mode)
     writeAll(fd, Buffer.from(content))
     fsyncSync(fd)
   } finally {

@@ -85,7 +85,7 @@ function applyChange(site: Site, bootId: string, change: StateChange): StoreView
     return { ...view, state }
   }
   const copy = chooseDamagedName(site.stateDir, new Date())
-  replaceFile(file, formatState(state), copy)
+  replaceFile(file, formatState(state), { setAside: copy })
   const warning = `${file} was damaged: ${why}. It is kept as ${copy}; ${before.length} of its records could be read.`
   const removed = pruneDamaged(site.stateDir)
   return {

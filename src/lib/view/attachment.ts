@@ -10,7 +10,9 @@ export function renderAttach(result: AttachResult, terminal: Terminal): string {
     return renderPlan(`Would attach ${device} to ${attachment.frontend}:`, result.plan, terminal)
   }
   const words = result.changed
-    ? `Attached ${device} to ${attachment.frontend}.`
+    ? result.from === null
+      ? `Attached ${device} to ${attachment.frontend}.`
+      : `Moved ${device} from ${result.from} to ${attachment.frontend}.`
     : `${device} is already attached to ${attachment.frontend}: nothing to do.`
   return sentence(words, terminal)
 }

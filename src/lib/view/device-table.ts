@@ -19,8 +19,10 @@ export function renderDeviceList(devices: readonly ListedDevice[], terminal: Ter
   const hasNotes = notes.some((note) => note !== '')
   const serials = devices.map((device) => (alike(device) ? (device.serial ?? '') : ''))
   const hasSerials = serials.some((serial) => serial !== '')
+  const hasAliases = devices.some((device) => device.aliases.length > 0)
   const columns: Column[] = [
     { title: 'BACKEND:PORT' },
+    ...(hasAliases ? [{ title: 'ALIAS', least: 8 }] : []),
     { title: 'VID:PID', expendable: 2 },
     { title: 'DEVICE', least: 16 },
     ...(hasSerials ? [{ title: 'SERIAL', least: 8, expendable: 3 }] : []),
@@ -32,6 +34,7 @@ export function renderDeviceList(devices: readonly ListedDevice[], terminal: Ter
     const quiet = device.hidden || device.hub ? ('dim' as const) : undefined
     return [
       { text: placeWords(device), style: quiet },
+      ...(hasAliases ? [{ text: device.aliases.join(' '), style: quiet }] : []),
       { text: `${device.vendorId}:${device.productId}`, style: quiet },
       { text: kindWords(device), style: quiet },
       ...(hasSerials ? [{ text: serials[i] ?? '', style: quiet }] : []),

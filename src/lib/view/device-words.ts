@@ -12,6 +12,11 @@ export function speedWords(speed: number | null): string {
   return speed >= 1000 ? `${speed / 1000}G` : `${speed}M`
 }
 
+/** What users call it, and what it is: `red-key = storage: SanDisk Cruzer Blade`. */
+export function namedKindWords(device: ListedDevice): string {
+  return [...device.aliases, kindWords(device)].join(' = ')
+}
+
 /** What it is: `storage: SanDisk Cruzer Blade`. */
 export function kindWords(device: ListedDevice): string {
   return device.class === null ? device.description : `${device.class}: ${device.description}`

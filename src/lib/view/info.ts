@@ -8,6 +8,7 @@ export function renderInfo(result: InfoResult, terminal: Terminal): string {
   const facts: [string, string | null][] = [
     ['port', `${placeWords(device)} (bus ${device.busnum}, device ${device.devnum})`],
     ['identity', identityWords(device)],
+    ['alias', device.aliases.join(', ') || null],
     [
       'serial',
       device.serialUnsafe ? 'one that is not safe to compare: counts as none' : (device.serial ?? 'none'),

@@ -1,6 +1,6 @@
 import { QusbError } from '../errors.ts'
 import type { Attachment, ListedDevice } from '../passthrough/results.ts'
-import { findAlike, holderWords, kindWords, noteWords, placeWords } from './device-words.ts'
+import { findAlike, holderWords, namedKindWords, noteWords, placeWords } from './device-words.ts'
 import { cutToWidth, displayWidth } from './display-width.ts'
 import { type Column, fitColumns } from './table.ts'
 import { describeTerminal, plain, type Terminal } from './terminal.ts'
@@ -22,7 +22,7 @@ export async function chooseDevice<D extends ListedDevice>(
   const rows = devices.map((device) => [
     placeWords(device),
     `${device.vendorId}:${device.productId}`,
-    kindWords(device) + (alike(device) && device.serial !== null ? `, serial ${device.serial}` : ''),
+    namedKindWords(device) + (alike(device) && device.serial !== null ? `, serial ${device.serial}` : ''),
     [holderWords(device).text, ...noteWords(device)].filter((words) => words !== '').join(', '),
   ])
   return await ask(

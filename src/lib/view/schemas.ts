@@ -1,7 +1,9 @@
 import * as z from 'zod'
 import { RESULT_SCHEMAS } from '../passthrough/results.ts'
+import { ALIAS_RESULT_SCHEMAS } from '../rules/alias-results.ts'
 import { configSchema } from '../site/config.ts'
 import { siteSchema } from '../site/site.ts'
+import { aliasFileSchema } from '../store/aliases.ts'
 import { stateSchema } from '../store/state.ts'
 
 /** A published schema: of a document that a command prints, or of a file. */
@@ -13,23 +15,26 @@ interface Published {
 }
 
 const FILES: Record<string, Published> = {
+  aliases: { description: 'the aliases, aliases.json in /etc/qusb', schema: aliasFileSchema, io: 'input' },
   config: { description: 'the configuration, config.json in /etc/qusb', schema: configSchema, io: 'input' },
   site: { description: 'a site file, see QUSB_SITE', schema: siteSchema, io: 'input' },
   state: { description: 'the store, state.json in /var/lib/qusb', schema: stateSchema, io: 'output' },
 }
 
 function published(): Record<string, Published> {
-  const results = Object.entries(RESULT_SCHEMAS).map(([name, schema]): [string, Published] => [
-    name,
-    {
-      description:
-        name === 'error'
-          ? 'what --json prints when a command fails'
-          : `what "qusb ${name === 'setup' ? 'setup dom0' : name} --json" prints`,
-      schema,
-      io: 'output',
-    },
-  ])
+  const results = Object.entries({ ...RESULT_SCHEMAS, ...ALIAS_RESULT_SCHEMAS }).map(
+    ([name, schema]): [string, Published] => [
+      name,
+      {
+        description:
+          name === 'error'
+            ? 'what --json prints when a command fails'
+            : `what "qusb ${name === 'setup' ? 'setup dom0' : name.replace('-', ' ')} --json" prints`,
+        schema,
+        io: 'output',
+      },
+    ],
+  )
   return { ...Object.fromEntries(results), ...FILES }
 }
 

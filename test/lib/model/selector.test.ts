@@ -10,6 +10,8 @@ const device = {
   productId: '0407',
   serial: '0012345',
   interfaces: ['030101', '030000'],
+  manufacturer: 'Yubico',
+  product: 'YubiKey OTP+FIDO',
 }
 
 describe('parseSelector', () => {
@@ -33,6 +35,15 @@ describe('parseSelector', () => {
     ['sys-usb:2-1:1050:0407:a:b:u030101', 'sys-usb', { kind: 'full', serial: 'a:b' }],
     // VID:PID even if a qube is called so.
     ['beef:0407', undefined, { kind: 'identity', vendorId: 'beef' }],
+    ['name:*YubiKey*', undefined, { kind: 'name', glob: '*YubiKey*' }],
+    ['name:a:b 2-1', undefined, { kind: 'name', glob: 'a:b 2-1' }],
+    ['class:security-key', undefined, { kind: 'class', word: 'security-key' }],
+    // Places in qubes that are called so.
+    ['name:2-1', 'name', { kind: 'port', port: '2-1' }],
+    ['class:2-1:1050:0407::u030101', 'class', { kind: 'full' }],
+    ['name:1050:0407', undefined, { kind: 'name', glob: '1050:0407' }],
+    ['red-key', undefined, { kind: 'alias', alias: 'red-key' }],
+    ['name', undefined, { kind: 'alias', alias: 'name' }],
   ])('%s', (text, backend, selector) => {
     const parsed = parseSelector(text)
     expect(parsed).not.toHaveProperty('problem')
@@ -51,6 +62,13 @@ describe('parseSelector', () => {
     ['2-1\n', /does not name/, /port/],
     [`1050:0407@${'x'.repeat(127)}`, /too long/, /any serial/],
     ['x'.repeat(5000), /too long/, /port/],
+    ['x'.repeat(32), /does not name/, /alias/],
+    ['Red-key', /does not name/, /alias/],
+    ['sys-usb:red-key', /does not name/, /alias/],
+    ['name:', /empty/, /list shows/],
+    [`name:${'*'.repeat(201)}`, /too long/, /list shows/],
+    ['class:', /no class ""/, /one of .*storage/],
+    ['class:Storage', /no class "Storage"/, /one of .*storage/],
   ])('refuses %j', (text, problem, hint) => {
     const parsed = parseSelector(text)
     expect(parsed).toMatchObject({
@@ -79,6 +97,10 @@ describe('standsAlone', () => {
     ['2-1', false],
     ['3.10', false],
     ['sys-usb', false],
+    ['class:storage', true],
+    ['class:nonsense', false],
+    ['name:*key*', true],
+    ['red-key', false],
   ])('%s: %s', (text, alone) => expect(standsAlone(text)).toBe(alone))
 })
 
@@ -94,9 +116,20 @@ describe('selects', () => {
     ['sys-usb:2-1:1050:0407:0012345:u030101u030000', true],
     ['sys-usb:2-1:1050:0407:0012345:u030101', false],
     ['sys-usb:2-1:1050:0407::u030101u030000', false],
+    ['name:*yubikey*', true],
+    ['name:Yubico YubiKey OTP+FIDO', true],
+    ['name:YubiKey*', false],
+    // As the list shows it, by usb.ids.
+    ['name:yubico.com Yubikey 4/5*', true],
+    ['class:security-key', true],
+    ['class:input', true],
+    ['class:storage', false],
+    ['red-key', true],
+    ['blue-key', false],
   ])('%s: %s', (text, matches) => {
     const parsed = parseSelector(text)
     if ('problem' in parsed) throw new Error(parsed.problem)
-    expect(selects(parsed.selector, device)).toBe(matches)
+    const named = { ...device, description: 'Yubico.com Yubikey 4/5 OTP+U2F' }
+    expect(selects(parsed.selector, named, ['other', 'red-key'])).toBe(matches)
   })
 })

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { sameIdentity } from '../../../src/lib/model/identity.ts'
-import { deviceClass } from '../../../src/lib/model/interface-class.ts'
 import { isQubeName } from '../../../src/lib/model/names.ts'
 import {
   comparePorts,
@@ -80,17 +79,6 @@ describe('an identity', () => {
   it('is compared without interfaces where one look saw none', () => {
     expect(sameIdentity(key, { ...key, interfaces: [] })).toBe(true)
   })
-})
-
-describe('the class of a device', () => {
-  it.each([
-    [['080650'], 'storage'],
-    [['030101'], 'keyboard'],
-    [['030000'], 'input'],
-    [['010100', '0e0100'], 'camera'],
-    [['ff0000'], 'vendor specific'],
-    [[], null],
-  ])('%j is %s', (interfaces, word) => expect(deviceClass(interfaces)).toBe(word))
 })
 
 describe('cleanText', () => {

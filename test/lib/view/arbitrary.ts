@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { deviceClass } from '../../../src/lib/model/interface-class.ts'
+import { deviceClass } from '../../../src/lib/model/device-class.ts'
 import { qubeNameSchema } from '../../../src/lib/model/names.ts'
 import { portSchema } from '../../../src/lib/model/port.ts'
 import { cleanText } from '../../../src/lib/model/text.ts'
@@ -31,6 +31,7 @@ export function device(fields: Record<string, unknown> = {}): ListedDevice {
     usage: [],
     class: 'storage',
     description: 'SanDisk Cruzer Blade',
+    aliases: [],
     since: null,
     by: null,
     drift: null,
@@ -102,6 +103,7 @@ export const deviceArbitrary: fc.Arbitrary<ListedDevice> = fc
       { maxLength: 2 },
     ),
     description: cleanArbitrary.map((text) => text || 'a device'),
+    aliases: fc.array(fc.stringMatching(/^[a-z][a-z0-9-]{0,30}$/), { maxLength: 3 }),
     since: fc.option(fc.constant('2026-07-01T09:05:00.000Z')),
     by: fc.option(fc.record({ user: cleanArbitrary, rule: fc.option(cleanArbitrary) })),
     drift: fc.option(
@@ -118,7 +120,7 @@ export const deviceArbitrary: fc.Arbitrary<ListedDevice> = fc
       }),
     ),
   })
-  .map((fields) => ({ ...fields, class: deviceClass(fields.interfaces) }))
+  .map((fields) => ({ ...fields, class: deviceClass(fields) }))
 
 /** Every control character but newline, and in colour the escape sequences that paint. */
 export function controlCharacters(view: string): string[] {

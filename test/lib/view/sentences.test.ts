@@ -26,7 +26,14 @@ const stick = {
 }
 const attach = (fields: object): string =>
   renderAttach(
-    attachResultSchema.parse({ schema: 1, changed: true, attachment: stick, warnings: [], ...fields }),
+    attachResultSchema.parse({
+      schema: 1,
+      changed: true,
+      attachment: stick,
+      from: null,
+      warnings: [],
+      ...fields,
+    }),
     screen,
   )
 const detach = (fields: object): string =>
@@ -51,6 +58,12 @@ describe('an attach', () => {
     expect(attach({})).toBe('Attached sys-usb:2-1 (SanDisk Cruzer Blade, 0781:5567) to work.\n')
     expect(attach({ changed: false })).toBe(
       'sys-usb:2-1 (SanDisk Cruzer Blade, 0781:5567) is already attached to work:\n  nothing to do.\n',
+    )
+  })
+
+  it('tells whom it was taken from', () => {
+    expect(attach({ from: 'vault' })).toBe(
+      'Moved sys-usb:2-1 (SanDisk Cruzer Blade, 0781:5567) from vault to work.\n',
     )
   })
 
