@@ -278,7 +278,7 @@ export async function detachLocked(
 /** Nobody has it. Another tool may have left it on usbip-host, where the backend cannot use it. */
 async function tidy(context: Context, device: Device, warnings: Warning[]): Promise<Detached> {
   if (device.driver === 'usbip-host' && device.state === 'free') {
-    const wrong = await returnToDriver(context, device)
+    const { kept: wrong } = await returnToDriver(context, device)
     warnings.push({
       qube: device.backend,
       code: 'GIVEN_BACK',

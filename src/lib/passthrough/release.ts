@@ -63,10 +63,13 @@ export async function release(context: Context, place: Place, via: Via = 'qrexec
   }
 
   await reach('give-back')
-  const kept = await returnToDriver(context, place)
-  if (kept !== undefined) return { end: 'unresolved', why: kept, detached }
+  const given = await returnToDriver(context, place, {
+    seen: look,
+    ...(place.stubdom ? {} : { besides: place.frontend }),
+  })
+  if (given.kept !== undefined) return { end: 'unresolved', why: given.kept, detached }
   await reach('forget-import')
-  return { end: (await forgetStateFile(context, place)) ? 'clean' : 'leftover', detached }
+  return { end: (await forgetStateFile(context, place, given.seen)) ? 'clean' : 'leftover', detached }
 }
 
 function failureText(look: Look, qube: QubeName): string {
@@ -117,7 +120,11 @@ async function settleImport(context: Context, place: Place): Promise<Look> {
     await sleep(POLL_MS)
   }
   await endImport(context.site, place.frontend, place.backend, place.port)
-  return await poll(context, place, 2000, (seen) => !isPending(seen, place))
+  return await poll(
+    2000,
+    () => look(context, place),
+    (seen) => !isPending(seen, place),
+  )
 }
 
 /** Waits while the frontend's kernel still reads the device's descriptors. A device no driver knows never binds. */
@@ -128,7 +135,13 @@ async function settleEnumeration(context: Context, place: Place, seen: Look): Pr
     const imported = importOf(at, place)
     return imported === undefined || !imported.enumerated
   }
-  return isEnumerating(seen) ? await poll(context, place, 3000, (at) => !isEnumerating(at)) : seen
+  return isEnumerating(seen)
+    ? await poll(
+        3000,
+        () => look(context, place),
+        (at) => !isEnumerating(at),
+      )
+    : seen
 }
 
 /** The row of the frontend's controller that carries this device. */
@@ -152,15 +165,10 @@ export function carries(
   return row.remoteBusnum === device.busnum && row.remoteDevnum === device.devnum
 }
 
-async function poll(
-  context: Context,
-  place: Place,
-  ms: number,
-  done: (seen: Look) => boolean,
-): Promise<Look> {
+async function poll(ms: number, again: () => Promise<Look>, done: (seen: Look) => boolean): Promise<Look> {
   const deadline = Date.now() + ms
   for (;;) {
-    const seen = await look(context, place)
+    const seen = await again()
     if (done(seen) || Date.now() > deadline) return seen
     await sleep(POLL_MS)
   }
@@ -169,25 +177,28 @@ async function poll(
 /** By qubesd where that is wanted, by the frontend's service where that is safe, else by the backend's. */
 async function detach(context: Context, place: Place, seen: Look, via: Via): Promise<Look> {
   const isReleased = (at: Look): boolean => at.surveys.has(place.backend) && !holds(at, place)
+  // Only the backend knows: its word comes up to a second after the call, so it is asked more than once.
+  const awaitRelease = async (): Promise<Look> =>
+    await poll(RELEASE_MS, () => lookAt(context, [place.backend], { heedSignal: false }), isReleased)
   if (via === 'admin') {
     context.progress(`qubesd detaches ${place.backend}:${place.port} from ${place.frontend}`)
     const { detachByAdmin } = await import('../qubes/admin/usb.ts')
     await detachByAdmin(context.site, { ...place, timeoutMs: DETACH_MS })
     await reach('await-release')
-    const after = await poll(context, place, RELEASE_MS, isReleased)
+    const after = await awaitRelease()
     if (isReleased(after)) return after
   }
   if (isSafeAtFrontend(seen, place)) {
     context.progress(`detaching ${place.backend}:${place.port} from ${place.frontend}`)
     await callDetachAtFrontend(context.site, { ...place, timeoutMs: DETACH_MS })
     await reach('await-release')
-    const after = await poll(context, place, RELEASE_MS, isReleased)
+    const after = await awaitRelease()
     if (isReleased(after)) return after
   }
   context.progress(`detaching ${place.backend}:${place.port} at ${place.backend}`)
   await callDetachAtBackend(context.site, { ...place, timeoutMs: DETACH_MS })
   await reach('await-release')
-  return await poll(context, place, RELEASE_MS, isReleased)
+  return await awaitRelease()
 }
 
 /**
@@ -211,15 +222,16 @@ export function sameVhciPort(a: string, b: string): boolean {
 
 /**
  * Removes the state file that an import left in its frontend, unless it is that of an attachment that stands.
+ * @param looked a look at both qubes, where there was one just now
  * @returns whether the frontend is known to have none now
  */
-export async function forgetStateFile(context: Context, place: Place): Promise<boolean> {
+export async function forgetStateFile(context: Context, place: Place, looked?: Look): Promise<boolean> {
   if (place.stubdom || !listQrexecSockets(context.site).has(place.frontend)) return true
   const hasFile = (seen: Look): boolean | undefined =>
     seen.surveys
       .get(place.frontend)
       ?.stateFiles.some((entry) => entry.backend === place.backend && entry.port === place.port)
-  const seen = await look(context, place)
+  const seen = looked?.surveys.has(place.frontend) ? looked : await look(context, place)
   // Somebody else may have attached it meanwhile: then the file is theirs, and true.
   if (deviceAt(seen.surveys.get(place.backend), place.port)?.attachedTo === place.frontend) return true
   if (hasFile(seen) !== true) return hasFile(seen) === false

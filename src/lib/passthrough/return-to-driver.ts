@@ -11,34 +11,38 @@ const BIND_MS = 5000
 /**
  * Gives a device that nobody has back to its normal driver in the backend, where it is not on it. The frontend's own
  * detach leaves it on usbip-host, where the backend itself cannot use it (FACTS section 3).
- * @returns undefined when it is there, or is gone; else what is still wrong
+ * @param options.seen a look that shows where it is now; by default it is looked at first
+ * @param options.besides a qube to look at in the same looks, for the caller
+ * @returns `kept`: undefined when it is on its driver, or is gone; else what is still wrong; and the last look
  */
 export async function returnToDriver(
   context: Context,
   at: { backend: QubeName; port: Port },
-): Promise<string | undefined> {
-  const look = async (): Promise<Look> => await lookAt(context, [at.backend], { heedSignal: false })
-  const isHome = (seen: Look): boolean => {
-    const device = deviceAt(seen.surveys.get(at.backend), at.port)
+  options: { seen?: Look; besides?: QubeName } = {},
+): Promise<{ kept: string | undefined; seen: Look }> {
+  const qubes = options.besides === undefined ? [at.backend] : [at.backend, options.besides]
+  const look = async (): Promise<Look> => await lookAt(context, qubes, { heedSignal: false })
+  const isHome = ({ surveys }: Look): boolean => {
+    const device = deviceAt(surveys.get(at.backend), at.port)
     return (
-      seen.surveys.has(at.backend) &&
+      surveys.has(at.backend) &&
       (device === undefined || device.attachedTo !== null || device.driver === 'usb')
     )
   }
-  let seen = await look()
-  if (isHome(seen)) return undefined
-  if (!seen.surveys.has(at.backend)) return seen.failures.get(at.backend)?.message
+  let seen = options.seen ?? (await look())
+  if (isHome(seen)) return { kept: undefined, seen }
+  if (!seen.surveys.has(at.backend)) return { kept: seen.failures.get(at.backend)?.message, seen }
   context.progress(`giving ${at.port} back to ${at.backend}`)
   await giveBack(context.site, at.backend, at.port)
   const deadline = Date.now() + BIND_MS
   for (;;) {
     seen = await look()
-    if (isHome(seen)) return undefined
+    if (isHome(seen)) return { kept: undefined, seen }
     if (Date.now() > deadline) break
     await sleep(100)
   }
-  return (
+  const kept =
     seen.failures.get(at.backend)?.message ??
     `${at.port} is free, and ${at.backend} has not taken it back to its driver`
-  )
+  return { kept, seen }
 }
