@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/longest-first.ts'
 
 export default defineConfig({
   define: { __FAULT_POINTS__: 'false' },
@@ -15,8 +16,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/global-setup.ts'],
-    // Two workers: tests start real processes, and a small machine has two cores.
-    maxWorkers: 2,
+    // Tests wait more than they work: for time limits, for kernels, for a second that a proxy takes.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Where others share the two cores, a limit of the proxy or of a survey may strike that is no fault of ours; a real

@@ -144,9 +144,7 @@ describe.each(FAULTS)('$name at the $at', (fault) => {
     await expectTruth(on, fault, ended)
     expect(await on.qusb('detach', '--all')).toMatchObject({ code: 0 })
     const again = await Promise.all(
-      ATTACH_STEPS.map(
-        async (_, i) => await on.qusb('attach', 'sys-usb', portOf(i), frontendOf(i), '--json'),
-      ),
+      AGAIN.map(async (i) => await on.qusb('attach', 'sys-usb', portOf(i), frontendOf(i), '--json')),
     )
     for (const ran of again) expect(ran, ran.stderr).toMatchObject({ code: 0, json: { changed: true } })
     expect(await on.qusb('detach', '--all')).toMatchObject({ code: 0 })
