@@ -1,5 +1,7 @@
 import { deferCommand } from './cli/deferred-command.ts'
-import { runProgram } from './cli/run.ts'
+
+/** The first word by which a shell's function asks; no command, so that oclif is not loaded for it. */
+const COMPLETE = '__complete'
 
 /** The commands of the product, by id: oclif's explicit strategy reads this table. */
 export const COMMANDS = {
@@ -7,7 +9,9 @@ export const COMMANDS = {
   'alias:list': deferCommand(() => import('./commands/alias/list.ts')),
   'alias:remove': deferCommand(() => import('./commands/alias/remove.ts')),
   attach: deferCommand(() => import('./commands/attach.ts')),
+  completion: deferCommand(() => import('./commands/completion.ts')),
   detach: deferCommand(() => import('./commands/detach.ts')),
+  doctor: deferCommand(() => import('./commands/doctor.ts')),
   history: deferCommand(() => import('./commands/history.ts')),
   info: deferCommand(() => import('./commands/info.ts')),
   list: deferCommand(() => import('./commands/list.ts')),
@@ -18,7 +22,15 @@ export const COMMANDS = {
   'setup:dom0': deferCommand(() => import('./commands/setup/dom0.ts')),
 }
 
-/** @see runProgram */
+/**
+ * Runs the program, or answers a shell that completes a line.
+ * @see runProgram
+ */
 export async function main(args: string[], root: string, bundle: string): Promise<void> {
+  if (args[0] === COMPLETE) {
+    const { complete } = await import('./cli/complete.ts')
+    return await complete(args.slice(1), root)
+  }
+  const { runProgram } = await import('./cli/run.ts')
   await runProgram(args, root, bundle)
 }

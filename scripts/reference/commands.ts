@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Plugin } from '@oclif/core/config'
 import { COMMANDS as labCommands } from '../../src/lab/main.ts'
+import { valueWord } from '../../src/lib/completion/vocabulary.ts'
 import { COMMANDS as productCommands } from '../../src/main.ts'
 
 /** What oclif must know of the commands before it loads one. */
@@ -88,7 +89,7 @@ export function describeCommands(manifest: Manifest): CommandDoc[] {
             (flag): FlagDoc => ({
               name: flag.type === 'boolean' && flag.allowNo === true ? `[no-]${flag.name}` : flag.name,
               char: flag.char,
-              value: flag.type === 'boolean' ? undefined : valueWord(flag),
+              value: flag.type === 'boolean' ? undefined : (flag.options?.join('|') ?? valueWord(flag)),
               description: fill(flag.summary ?? flag.description ?? ''),
               default:
                 flag.type === 'boolean' || flag.default === undefined ? undefined : String(flag.default),
@@ -102,16 +103,6 @@ export function describeCommands(manifest: Manifest): CommandDoc[] {
         ),
       }
     })
-}
-
-function valueWord(flag: {
-  name: string
-  helpValue?: string | string[]
-  options?: readonly string[]
-}): string {
-  if (flag.options !== undefined) return flag.options.join('|')
-  const value = Array.isArray(flag.helpValue) ? flag.helpValue[0] : flag.helpValue
-  return value?.replace(/[<>]/g, '') ?? flag.name.toUpperCase().replaceAll('-', '_')
 }
 
 /** A description's parts: paragraphs, and tables of a word and what it means (`  late-answer  its services…`). */

@@ -7,8 +7,8 @@ import { cleanText } from '../lib/model/text.ts'
 import type { Context } from '../lib/passthrough/context.ts'
 import { QubeDirectory } from '../lib/passthrough/qube-directory.ts'
 import type { Warning } from '../lib/passthrough/results.ts'
-import { loadConfig } from '../lib/site/config.ts'
-import { loadSite } from '../lib/site/site.ts'
+import { type Config, loadConfig } from '../lib/site/config.ts'
+import { loadSite, type Site } from '../lib/site/site.ts'
 import { startProgress } from '../lib/view/progress.ts'
 import { describeTerminal, type Terminal } from '../lib/view/terminal.ts'
 import { renderWarnings } from '../lib/view/warnings.ts'
@@ -46,8 +46,13 @@ export abstract class QusbCommand extends Command {
    * The site, the configuration and the signals of this run.
    * @param options.undoes false for what begins nothing that would have to be undone
    * @param options.diversion where signals go instead, for as long as it leads anywhere
+   * @param options.readConfig how the configuration is read, where a fault in it is no end
    */
-  protected context(options: { undoes: boolean; diversion?: SignalDiversion } = { undoes: true }): Context {
+  protected context(
+    options: { undoes: boolean; diversion?: SignalDiversion; readConfig?: (site: Site) => Config } = {
+      undoes: true,
+    },
+  ): Context {
     const siteFile = process.env.QUSB_SITE
     const site = loadSite(siteFile)
     if (siteFile !== undefined && siteFile !== '' && process.stderr.isTTY === true) {
@@ -56,7 +61,7 @@ export abstract class QusbCommand extends Command {
     this.progress = startProgress(process.stderr)
     return {
       site,
-      config: loadConfig(site),
+      config: (options.readConfig ?? loadConfig)(site),
       directory: new QubeDirectory(site),
       user: loginName(),
       signal: abortOnSignals(() => this.progress(''), options),

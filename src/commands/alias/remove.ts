@@ -8,12 +8,12 @@ export default class AliasRemove extends QusbCommand {
   static override description = 'What is attached stays so. Removing a name that nothing has is a success.'
   static override examples = [{ description: 'No longer', command: '<%= config.bin %> alias remove red-key' }]
   static override args = {
-    name: string({ description: 'the name', required: true }),
+    alias: string({ description: 'the name', required: true }),
   }
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(AliasRemove)
-    const name = readAliasName(args.name)
+    const name = readAliasName(args.alias)
     const result = await removeAlias(this.context({ undoes: false }), name)
     this.report({ result }, flags, (shown) => renderAliasRemove(shown, name, this.terminal()))
   }

@@ -168,6 +168,13 @@ export const setupResultSchema = z.object({
 })
 export type SetupResult = z.infer<typeof setupResultSchema>
 
+export const completionResultSchema = z.object({
+  schema,
+  shell: z.enum(['bash', 'zsh', 'fish']),
+  script: z.string(),
+})
+export type CompletionResult = z.infer<typeof completionResultSchema>
+
 const watchEventSchema = z.object({
   schema,
   /** ISO 8601, UTC: when it was seen. */
@@ -210,5 +217,6 @@ export const RESULT_SCHEMAS = {
   history: historyResultSchema,
   setup: setupResultSchema,
   watch: watchEventSchema,
+  completion: completionResultSchema,
   error: errorResultSchema,
 } as const

@@ -5,6 +5,8 @@ import {
   fsyncSync,
   linkSync,
   openSync,
+  readdirSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
@@ -98,6 +100,38 @@ export function removeLeftGrant(site: Site, name: string): void {
   if (!GRANT_NAME.test(name)) return
   removeFile(join(site.policyDir, name))
   removeFile(join(site.policyDir, `.${name}.draft`))
+}
+
+/**
+ * The grants that are there now, ours and drafts of ours: alive during an attach, else left over.
+ * @returns the name of each, by directory of policy
+ */
+export function listGrants(site: Site): { directory: string; name: string }[] {
+  return [...new Set([site.policyDir, ...site.policyReadDirs])].flatMap((directory) =>
+    namesIn(directory)
+      .map((name) => name.replace(/^\.(.*)\.draft$/, '$1'))
+      .filter((name) => GRANT_NAME.test(name))
+      .map((name) => ({ directory, name })),
+  )
+}
+
+/** qubesd's own grants, a file a port in the old directory, and how long each has been there, ms. */
+export function listOldGrants(site: Site, now: Date): { file: string; ageMs: number }[] {
+  return namesIn(site.oldPolicyDir)
+    .filter((name) => name.startsWith('qubes.USB+'))
+    .map((name) => join(site.oldPolicyDir, name))
+    .flatMap((file) => {
+      const stat = statSync(file, { throwIfNoEntry: false })
+      return stat === undefined ? [] : [{ file, ageMs: now.getTime() - stat.mtimeMs }]
+    })
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch {
+    return []
+  }
 }
 
 function removeFile(file: string): void {

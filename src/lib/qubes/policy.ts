@@ -30,19 +30,56 @@ const EVALUATE_MS = 10_000
  * @returns undefined where there is none, or where `qrexec-policy-exec`, which knows tags and includes, says allow
  */
 export async function findDenyRule(site: Site, call: GuardedCall): Promise<RulePlace | undefined> {
-  const rule = findFirstRule(site, call)
+  const rule = findFirstRule(readPolicy(site), call)
   if (rule === undefined || rule.action !== 'deny') return undefined
   return (await isAllowed(site, call)) ? undefined : { file: rule.file, line: rule.line }
+}
+
+/** More rules than these are not looked at one by one: each may cost a start of `qrexec-policy-exec`. */
+const MOST_RULES = 20
+
+/**
+ * The same for many calls at once.
+ * @returns each rule once, with the calls that it denies
+ */
+export async function findDenyRules(
+  site: Site,
+  calls: readonly GuardedCall[],
+): Promise<(RulePlace & { calls: readonly GuardedCall[] })[]> {
+  const policy = readPolicy(site)
+  const rules = new Map<string, RulePlace & { calls: GuardedCall[] }>()
+  for (const call of calls) {
+    const rule = findFirstRule(policy, call)
+    if (rule === undefined || rule.action !== 'deny') continue
+    const key = `${rule.file}:${rule.line}`
+    const known = rules.get(key)
+    if (known !== undefined) known.calls.push(call)
+    else if (rules.size < MOST_RULES) rules.set(key, { file: rule.file, line: rule.line, calls: [call] })
+  }
+  const found = [...rules.values()]
+  const allowed = await Promise.all(
+    found.map(async ({ calls: [first] }) => first !== undefined && (await isAllowed(site, first))),
+  )
+  return found.filter((_, i) => allowed[i] !== true)
 }
 
 interface FoundRule extends RulePlace {
   action: string
 }
 
-function findFirstRule(site: Site, call: GuardedCall): FoundRule | undefined {
-  for (const { name, file } of listPolicyFiles(site)) {
+interface PolicyFile {
+  name: string
+  file: string
+  lines: string[]
+}
+
+function readPolicy(site: Site): PolicyFile[] {
+  return listPolicyFiles(site).map(({ name, file }) => ({ name, file, lines: readPolicyFile(file) ?? [] }))
+}
+
+function findFirstRule(policy: readonly PolicyFile[], call: GuardedCall): FoundRule | undefined {
+  for (const { name, file, lines } of policy) {
     const isBefore = name < GRANT_PREFIX
-    const lines = readPolicyFile(file)
     for (const [i, line] of lines.entries()) {
       const action = matchRule(line, call, isBefore)
       if (action !== undefined) return { file, line: i + 1, action }
@@ -52,7 +89,7 @@ function findFirstRule(site: Site, call: GuardedCall): FoundRule | undefined {
 }
 
 /** All that counts, in the order in which it is read; a name in an earlier directory shadows the same in a later one. */
-function listPolicyFiles(site: Site): { name: string; file: string }[] {
+export function listPolicyFiles(site: Site): { name: string; file: string }[] {
   const files = new Map<string, string>()
   for (const directory of site.policyReadDirs) {
     let names: string[]
@@ -72,15 +109,15 @@ function listPolicyFiles(site: Site): { name: string; file: string }[] {
     .slice(0, FILES_LIMIT)
 }
 
-/** What cannot be read is passed over: the real policy will have its say in the call itself. */
-function readPolicyFile(file: string): string[] {
+/** @returns its lines; undefined for what cannot be read, or is no policy file by its size */
+export function readPolicyFile(file: string): string[] | undefined {
   let fd: number | undefined
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
     const stat = fstatSync(fd)
-    return stat.isFile() && stat.size <= FILE_LIMIT ? readFileSync(fd, 'utf8').split('\n') : []
+    return stat.isFile() && stat.size <= FILE_LIMIT ? readFileSync(fd, 'utf8').split('\n') : undefined
   } catch {
-    return []
+    return undefined
   } finally {
     if (fd !== undefined) closeSync(fd)
   }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
+import { QusbError } from '../errors.ts'
 import { qubeNameSchema } from '../model/names.ts'
 import { ONCE, parseJsonFile, readSmallFile, type Site } from './site.ts'
 
@@ -30,4 +31,14 @@ export function loadConfig(site: Site): Config {
   const file = join(site.configDir, 'config.json')
   if (!existsSync(file)) return configSchema.parse({}, ONCE)
   return parseJsonFile(configSchema, readSmallFile(file, 'configuration'), file)
+}
+
+/** The same, for who looks for faults: where the file is not valid, the defaults and why. */
+export function loadConfigOrDefaults(site: Site): { config: Config; fault: QusbError | undefined } {
+  try {
+    return { config: loadConfig(site), fault: undefined }
+  } catch (error) {
+    if (!(error instanceof QusbError)) throw error
+    return { config: configSchema.parse({}, ONCE), fault: error }
+  }
 }

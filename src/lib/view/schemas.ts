@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { doctorResultSchema } from '../doctor/results.ts'
 import { RESULT_SCHEMAS } from '../passthrough/results.ts'
 import { ALIAS_RESULT_SCHEMAS } from '../rules/alias-results.ts'
 import { configSchema } from '../site/config.ts'
@@ -22,19 +23,18 @@ const FILES: Record<string, Published> = {
 }
 
 function published(): Record<string, Published> {
-  const results = Object.entries({ ...RESULT_SCHEMAS, ...ALIAS_RESULT_SCHEMAS }).map(
-    ([name, schema]): [string, Published] => [
-      name,
-      {
-        description:
-          name === 'error'
-            ? 'what --json prints when a command fails'
-            : `what "qusb ${name === 'setup' ? 'setup dom0' : name.replace('-', ' ')} --json" prints`,
-        schema,
-        io: 'output',
-      },
-    ],
-  )
+  const documents = { ...RESULT_SCHEMAS, ...ALIAS_RESULT_SCHEMAS, doctor: doctorResultSchema }
+  const results = Object.entries(documents).map(([name, schema]): [string, Published] => [
+    name,
+    {
+      description:
+        name === 'error'
+          ? 'what --json prints when a command fails'
+          : `what "qusb ${name === 'setup' ? 'setup dom0' : name.replace('-', ' ')} --json" prints`,
+      schema,
+      io: 'output',
+    },
+  ])
   return { ...Object.fromEntries(results), ...FILES }
 }
 

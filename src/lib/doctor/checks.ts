@@ -1,0 +1,34 @@
+import type { Check } from './check.ts'
+import { clientCheck, clockCheck, groupCheck, qubesdCheck } from './checks/dom0.ts'
+import { configCheck, directoriesCheck, historyCheck, storeCheck } from './checks/files.ts'
+import { grantsCheck, operationsCheck, stateFilesCheck, stuckCheck } from './checks/leftovers.ts'
+import { denyRulesCheck, policyDirectoryCheck, policyFilesCheck } from './checks/policy.ts'
+import { codeCacheCheck, nodeCheck } from './checks/program.ts'
+import { answersCheck, backendsCheck, portsCheck, proxyCheck } from './checks/qubes.ts'
+import { rulesCheck } from './checks/rules.ts'
+
+/** All checks, in the order in which a person would look: what stands on what comes first. */
+export const CHECKS: readonly Check[] = [
+  nodeCheck,
+  codeCacheCheck,
+  clientCheck,
+  groupCheck,
+  qubesdCheck,
+  clockCheck,
+  directoriesCheck,
+  configCheck,
+  storeCheck,
+  historyCheck,
+  rulesCheck,
+  policyDirectoryCheck,
+  policyFilesCheck,
+  denyRulesCheck,
+  backendsCheck,
+  answersCheck,
+  proxyCheck,
+  portsCheck,
+  grantsCheck,
+  operationsCheck,
+  stateFilesCheck,
+  stuckCheck,
+]

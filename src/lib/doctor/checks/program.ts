@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs'
+import Module from 'node:module'
+import vm from 'node:vm'
+import { type Check, fault, warn, well } from '../check.ts'
+
+/** The same as in package.json, `engines`. */
+export const LEAST_NODE = '20.19.0'
+
+export const nodeCheck: Check = {
+  id: 'node',
+  title: 'Node.js',
+  run: ({ program }) => [
+    isAtLeast(program.node, LEAST_NODE)
+      ? well(program.node)
+      : fault('INTERNAL', `${program.node} is too old: qusb needs ${LEAST_NODE} or later`, {
+          fix: 'Update the package nodejs in dom0: sudo qubes-dom0-update nodejs',
+        }),
+  ],
+}
+
+/** Compares `v22.21.1` with `20.19.0`, number by number. */
+export function isAtLeast(version: string, least: string): boolean {
+  const [have, want] = [version, least].map((text) => text.replace(/^v/, '').split('.').map(Number))
+  for (const [i, number] of (want ?? []).entries()) {
+    const difference = (have?.[i] ?? 0) - number
+    if (difference !== 0) return difference > 0
+  }
+  return true
+}
+
+/** Without its code cache qusb works, and starts in twice the time. */
+export const codeCacheCheck: Check = {
+  id: 'code-cache',
+  title: 'V8 code cache',
+  run: ({ program: { bundle } }) => {
+    const file = `${bundle}.cache`
+    const fix = 'Build qusb again (npm run build), or install its package again.'
+    const cachedData = readOrNothing(file)
+    if (cachedData === undefined) return [warn(`there is no ${file}: qusb starts more slowly`, { fix })]
+    // V8 takes a cache for exactly this text and this Node, and says so.
+    const { cachedDataRejected } = new vm.Script(Module.wrap(readFileSync(bundle, 'latin1')), {
+      filename: bundle,
+      cachedData,
+    })
+    return cachedDataRejected === true
+      ? [
+          warn(`${file} is of another Node.js or another qusb, and is not used: qusb starts more slowly`, {
+            fix,
+          }),
+        ]
+      : [well('it fits')]
+  },
+}
+
+function readOrNothing(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file)
+  } catch {
+    return undefined
+  }
+}

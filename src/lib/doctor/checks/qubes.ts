@@ -1,0 +1,116 @@
+import type { QubeName } from '../../model/names.ts'
+import { noProxy } from '../../passthrough/explain.ts'
+import { warningsOf } from '../../passthrough/look.ts'
+import type { QubeSurvey } from '../../qubes/survey.ts'
+import { type Check, type Examination, type Finding, faultIn, faultOf, orWell, warn, well } from '../check.ts'
+
+export const backendsCheck: Check = {
+  id: 'backends',
+  title: 'USB qubes',
+  run: ({ backends, backendsFault }) =>
+    backendsFault === undefined ? [well(backends.join(', '))] : [faultOf(backendsFault)],
+}
+
+export const answersCheck: Check = {
+  id: 'answers',
+  title: 'qubes answer',
+  run: (examination) => {
+    const { qubes, seen } = examination
+    const findings = qubes.flatMap((qube): Finding[] => {
+      const survey = seen.surveys.get(qube)
+      if (survey !== undefined) return warningsOf(survey).map(({ message }) => warn(message, { qube }))
+      const failure = seen.failures.get(qube)
+      return failure === undefined
+        ? []
+        : [faultIn(examination, qube, failure.code, failure.message, { fix: failure.hint ?? null })]
+    })
+    return orWell(findings, qubes.join(', '))
+  },
+}
+
+/** Those that were asked and answered, as frontends: a stub domain stands in for its qube, and cannot be asked. */
+function frontendsOf({ qubes, backends, seen, sockets }: Examination): QubeSurvey[] {
+  return qubes
+    .filter((name) => !backends.includes(name) && sockets.get(name)?.stubdom !== true)
+    .flatMap((name) => seen.surveys.get(name) ?? [])
+}
+
+function backendsOf({ qubes, backends, seen }: Examination): QubeSurvey[] {
+  return qubes.filter((name) => backends.includes(name)).flatMap((name) => seen.surveys.get(name) ?? [])
+}
+
+export const proxyCheck: Check = {
+  id: 'usb-proxy',
+  title: 'USB proxy',
+  run: (examination) => {
+    const lacking = [
+      ...backendsOf(examination)
+        .filter(({ proxy }) => !proxy.usbExport || !proxy.usbDetach)
+        .map((survey) => ({ survey, role: 'backend' as const })),
+      ...frontendsOf(examination)
+        .filter(({ proxy }) => !proxy.usbAttach || !proxy.usbDetach)
+        .map((survey) => ({ survey, role: 'frontend' as const })),
+    ]
+    const findings = lacking.map(({ survey: { qube, proxy }, role }) => {
+      const { message, hint } = noProxy(qube, role)
+      const isWhole = !proxy.usbDetach && !proxy.usbAttach && !proxy.usbExport
+      const part = proxy.usbDetach
+        ? role === 'backend'
+          ? 'qubes.USB'
+          : 'qubes.USBAttach'
+        : 'qubes.USBDetach'
+      const words = isWhole ? message : `${qube} (${role}) lacks ${part} of the USB proxy`
+      const found = faultIn(examination, qube, 'NO_PROXY', words, { fix: hint ?? null })
+      // Not every qube is to get USB devices; a USB qube is there to give them.
+      return role === 'backend' ? { ...found, state: 'error' as const, code: 'NO_PROXY' as const } : found
+    })
+    return orWell(findings, 'on both sides')
+  },
+}
+
+/** VDEV_ST_NULL (include/uapi/linux/usbip.h): a port that is free. */
+const FREE = 4
+
+/** The kernel's module in a frontend, and what room it has. */
+export const portsCheck: Check = {
+  id: 'vhci-ports',
+  title: 'virtual USB ports',
+  run: (examination) => {
+    const findings = frontendsOf(examination).flatMap((survey) => findPortFaults(examination, survey))
+    return orWell(findings, 'every frontend has free ones for USB 2 and USB 3')
+  },
+}
+
+function findPortFaults(examination: Examination, { qube, vhci }: QubeSurvey): Finding[] {
+  if (vhci === null) {
+    return [
+      faultIn(
+        examination,
+        qube,
+        'NO_PROXY',
+        `${qube} has no virtual USB controller: the kernel module vhci-hcd is not loaded`,
+        {
+          fix: `See whether its kernel has it: qvm-run -u root -p ${qube} modprobe vhci-hcd`,
+        },
+      ),
+    ]
+  }
+  return (['hs', 'ss'] as const).flatMap((hub) => {
+    const ports = vhci.filter((row) => row.hub === hub)
+    if (ports.length === 0 || ports.some(({ status }) => status === FREE)) return []
+    const kind = hub === 'ss' ? 'USB 3' : 'USB 2'
+    return [
+      faultIn(
+        examination,
+        qube,
+        'ATTACH_FAILED',
+        `${qube} has no free port for a ${kind} device: all ${ports.length} are taken`,
+        {
+          fix: detachHint(qube),
+        },
+      ),
+    ]
+  })
+}
+
+const detachHint = (qube: QubeName): string => `Detach something from it: qusb detach --from ${qube}`
