@@ -147,9 +147,9 @@ export const stuckCheck: Check = {
           fix: 'qusb doctor --fix gives it back, as qusb detach does.',
           mend: async () =>
             await underLock(context, { backend, port }, async () => {
-              const wrong = await returnToDriver(context, { backend, port })
-              if (wrong === undefined) return `it is given back to ${backend}`
-              throw new QusbError('TIMEOUT', wrong)
+              const { kept } = await returnToDriver(context, { backend, port })
+              if (kept === undefined) return `it is given back to ${backend}`
+              throw new QusbError('TIMEOUT', kept)
             }),
         }),
       )
