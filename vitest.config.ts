@@ -2,15 +2,17 @@ import { readFileSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 import { LongestFirst } from './test/longest-first.ts'
 
+const TEXTS = /\.(sh|rc|rules|path|service)$/
+
 export default defineConfig({
   define: { __FAULT_POINTS__: 'false' },
   plugins: [
     {
-      // The bundler imports shell scripts as text; so do the tests.
+      // The bundler imports scripts and what is installed as text; so do the tests.
       name: 'shell-text',
       enforce: 'pre',
       load: (id) =>
-        id.endsWith('.sh') ? `export default ${JSON.stringify(readFileSync(id, 'utf8'))}` : undefined,
+        TEXTS.test(id) ? `export default ${JSON.stringify(readFileSync(id, 'utf8'))}` : undefined,
     },
   ],
   test: {

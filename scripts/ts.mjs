@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { build } from 'esbuild'
+import { texts } from './bundle/options.mjs'
 
 const [file, ...args] = process.argv.slice(2)
 const root = resolve(import.meta.dirname, '..')
@@ -17,7 +18,7 @@ await build({
   target: 'node20',
   packages: 'external',
   define: { __FAULT_POINTS__: 'false' },
-  loader: { '.sh': 'text' },
+  loader: texts,
   logLevel: 'warning',
 })
 process.exitCode = spawnSync(process.execPath, [out, ...args], { stdio: 'inherit' }).status ?? 1

@@ -6,3 +6,23 @@ declare module '*.sh' {
   const script: string
   export default script
 }
+
+declare module '*.rc' {
+  const text: string
+  export default text
+}
+
+declare module '*.rules' {
+  const text: string
+  export default text
+}
+
+declare module '*.path' {
+  const text: string
+  export default text
+}
+
+declare module '*.service' {
+  const text: string
+  export default text
+}

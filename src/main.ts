@@ -19,7 +19,9 @@ export const COMMANDS = {
   run: deferCommand(() => import('./commands/run.ts')),
   schema: deferCommand(() => import('./commands/schema.ts')),
   watch: deferCommand(() => import('./commands/watch.ts')),
+  'setup:backend': deferCommand(() => import('./commands/setup/backend.ts')),
   'setup:dom0': deferCommand(() => import('./commands/setup/dom0.ts')),
+  'setup:remove': deferCommand(() => import('./commands/setup/remove.ts')),
 }
 
 /**

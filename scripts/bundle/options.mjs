@@ -108,6 +108,11 @@ const lean = {
   },
 }
 
+/** What is imported as text: scripts that run in qubes, and what is installed. */
+export const texts = Object.fromEntries(
+  ['.sh', '.rc', '.rules', '.path', '.service'].map((extension) => [extension, 'text']),
+)
+
 /** @type {import('esbuild').BuildOptions} */
 export const common = {
   bundle: true,
@@ -116,7 +121,7 @@ export const common = {
   target: 'node20',
   // oclif reaches for TypeScript only to run sources, which a bundle never does: 11 MB left out.
   external: ['typescript'],
-  loader: { '.sh': 'text' },
+  loader: texts,
   plugins: [lean],
   absWorkingDir: join(import.meta.dirname, '../..'),
   logLevel: 'warning',

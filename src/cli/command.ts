@@ -44,14 +44,16 @@ export abstract class QusbCommand extends Command {
 
   /**
    * The site, the configuration and the signals of this run.
-   * @param options.undoes false for what begins nothing that would have to be undone
+   * @param options.undoes whether something has been begun that would have to be undone
    * @param options.diversion where signals go instead, for as long as it leads anywhere
    * @param options.readConfig how the configuration is read, where a fault in it is no end
    */
   protected context(
-    options: { undoes: boolean; diversion?: SignalDiversion; readConfig?: (site: Site) => Config } = {
-      undoes: true,
-    },
+    options: {
+      undoes: boolean | (() => boolean)
+      diversion?: SignalDiversion
+      readConfig?: (site: Site) => Config
+    } = { undoes: true },
   ): Context {
     const siteFile = process.env.QUSB_SITE
     const site = loadSite(siteFile)

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Fault } from './faults.ts'
 import type { DeviceDefinition, LabFile, QubeDefinition } from './file/schema.ts'
 import type { Decision } from './policy/evaluate.ts'
+import type { Dom0Call } from './qrexec/dom0-services.ts'
 import type { Question } from './qrexec/rpc.ts'
 
 /**
@@ -48,6 +49,8 @@ export interface EngineHost {
   domain(name: string): Domain | null
   /** Starts a halted qube, as an autostarting call does; null when it cannot be. */
   autostart(name: string): Promise<Domain | null>
+  /** Calls a service of the lab's dom0 for a qube, once policy has said yes; resolves with the exit code. */
+  callDom0(call: Dom0Call): Promise<number>
   /**
    * Answers calls at the domain's door (`run/qubes/qrexec.DOMID`) in this process, instead of an agent process
    * of the engine's own: `answer` gets each call and resolves with its exit code. Close it when the domain ends;

@@ -9,6 +9,7 @@ import type { DeviceDefinition, LabFile } from './file/schema.ts'
 import { type Layout, layOut } from './layout.ts'
 import { type Decision, evaluatePolicy } from './policy/evaluate.ts'
 import { answerCalls } from './qrexec/answer-calls.ts'
+import { callDom0 } from './qrexec/dom0-services.ts'
 import { Doors } from './qrexec/doors.ts'
 import { keepTidy } from './qrexec/janitor.ts'
 import { listenForQuestions } from './qrexec/rpc.ts'
@@ -64,7 +65,7 @@ export class Lab {
   /** Makes the directory's content and starts the qubes that should run. */
   async open(): Promise<void> {
     writeDom0(this.layout, this.#file.policy)
-    await makeFifos([this.layout.rpc])
+    await makeFifos([this.layout.rpc, this.layout.dom0Door])
     this.#closables.push(
       listenForQuestions(this.layout.rpc, (question) => {
         if (question.verb === 'kill') void this.#killDomid(question.domid)
@@ -72,6 +73,11 @@ export class Lab {
         else this.#engine.question?.(question)
       }),
       keepTidy(this.layout.calls, (line) => this.log(line)),
+      answerCalls(
+        this.layout.dom0Door,
+        ({ service, ...call }) => callDom0(this.layout, { ...call, service: service ?? '' }),
+        (line) => this.log(line),
+      ),
     )
     const missing = await this.#engine.missing()
     if (missing.length > 0) throw new LabError(`The ${this.#engine.name} engine needs ${missing.join('; ')}`)
@@ -260,6 +266,7 @@ export class Lab {
       evaluate: (source, target, service) => this.#evaluate(source, target, service),
       setDoorkeeper: ({ name, domid }, pid) => this.#doors.open(name, domid, pid),
       domain: (name) => this.#qubes.domain(name),
+      callDom0: (call) => callDom0(this.layout, call),
       autostart: async (name) => {
         const record = this.#qubes.has(name) ? this.#qubes.get(name) : null
         if (record === null) return null

@@ -9,6 +9,10 @@ export interface Layout {
   readonly policyExec: string
   readonly qubesRunDir: string
   readonly policyDirs: readonly [string, string]
+  /** The services of the lab's dom0. */
+  readonly rpcDir: string
+  /** The FIFO at which calls of the process engine's qubes to dom0 arrive. */
+  readonly dom0Door: string
   readonly qubesdSocket: string
   readonly bootId: string
   readonly site: string
@@ -41,6 +45,8 @@ export function layOut(dir: string): Layout {
     policyExec: join(dom0, 'bin/qrexec-policy-exec'),
     qubesRunDir: join(dom0, 'run/qubes'),
     policyDirs: [join(dom0, 'run/qubes/policy.d'), join(dom0, 'etc/qubes/policy.d')],
+    rpcDir: join(dom0, 'etc/qubes-rpc'),
+    dom0Door: join(dom0, 'run/dom0-door'),
     qubesdSocket: join(dom0, 'run/qubes/qubesd.sock'),
     bootId: join(dom0, 'proc/sys/kernel/random/boot_id'),
     site: join(dir, 'site.json'),

@@ -80,6 +80,10 @@ export const qubeSchema = z.strictObject({
   profileNoise: z.string().default(''),
   /** As qubesd calls it; a paused DispVM is a preloaded one. */
   class: z.enum(['AppVM', 'DispVM', 'TemplateVM', 'StandaloneVM']).default('AppVM'),
+  /** What it is based on; a DispVM on its disposable template, an AppVM. */
+  template: qubeName.optional(),
+  /** Its services that are on (`qvm-service`): names in /run/qubes-service. */
+  services: z.array(z.string().regex(/^[a-z0-9-]{1,48}$/)).default([]),
   /** Interface codes that qubesd denies it, `u03****`. */
   denied: z.array(z.string().regex(/^[a-z?][0-9a-f*]{6}$/)).default([]),
 })

@@ -54,6 +54,13 @@ export async function connectCall(parts: CallParts, source: string, call: Outgoi
   const { host, faults, links } = parts
   const { target, service, socket } = call
   const decision = host.evaluate(source, target, service)
+  if (decision.action === 'allow' && decision.target === 'dom0') {
+    call.accept()
+    const code = await host.callDom0({ service, source, stdin: socket, stdout: socket })
+    host.log(`${source} -> dom0 ${service}: ${code}`)
+    socket.end()
+    return code
+  }
   const to = decision.action === 'allow' ? await reach(parts, decision) : undefined
   host.log(`${source} -> ${target} ${service}: ${decision.action}${to ? '' : ', no connection'}`)
   if (!to) {

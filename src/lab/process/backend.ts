@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { describe } from '../devices/describe.ts'
 import { BLOCK_BYTES } from '../devices/disk-image.ts'
 import type { EmulatedDevice } from '../devices/emulated.ts'
@@ -41,6 +41,8 @@ export interface BackendParts {
   /** For the cgroup of an input sender. */
   readonly senderPid: () => number
   readonly domidOf: (qube: string) => number | null
+  /** What the kernel tells udev of a device. */
+  readonly onUevent: (action: 'add' | 'remove', devpath: string) => void
   /** A line that was written into a device's usbip_sockfd by a plain `echo`. */
   readonly onSockfd: (port: string, line: string) => void
   readonly log: (line: string) => void
@@ -93,6 +95,8 @@ export class Backend {
     if (definition.use.typesInDom0) tree.inputs.startSenders(port, this.#parts.senderPid())
     this.showUses()
     if (!definition.hidden) db.publish(port, facts, this.#parts.publishes)
+    // Qubes' own rules, which publish it, come before those that are installed.
+    this.#parts.onUevent('add', this.#devpathOf(plugged))
     return plugged
   }
 
@@ -107,6 +111,7 @@ export class Backend {
     this.showUses()
     this.#closeExport(plugged)
     this.#release(plugged)
+    this.#parts.onUevent('remove', this.#devpathOf(plugged))
     await plugged.device.close()
   }
 
@@ -226,6 +231,11 @@ export class Backend {
       await plugged.device.close()
     }
     this.plugged.clear()
+  }
+
+  /** As sysfs names it, `/devices/pci…`. */
+  #devpathOf({ node }: Plugged): string {
+    return `/${relative(join(this.#parts.root, 'sys'), node.dir)}`
   }
 
   #closeExport(plugged: Plugged): void {

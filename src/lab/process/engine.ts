@@ -11,6 +11,7 @@ import { ensureImage } from '../kernel/stick-image.ts'
 import { layOut } from '../layout.ts'
 import type { Question } from '../qrexec/rpc.ts'
 import type { Backend, Plugged } from './backend.ts'
+import { planDisk } from './disk.ts'
 import { setFault } from './faults.ts'
 import { Links } from './links.ts'
 import { Qube } from './qube.ts'
@@ -54,6 +55,7 @@ class ProcessEngine implements Engine {
     const qube = new Qube(domain, {
       labDir: this.#host.dir,
       root: this.#host.qubeDir(domain.name),
+      disk: planDisk(domain.qube, this.#host.file.qubes, (name) => this.#host.qubeDir(name)),
       door: join(this.#layout.qubesRunDir, `qrexec.${domain.domid}`),
       bootId: readFileSync(this.#layout.bootId, 'utf8').trim(),
       links: this.#links,

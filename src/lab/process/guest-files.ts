@@ -1,15 +1,19 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Domain } from '../engine.ts'
+import labBoot from '../guest/lab-boot.sh'
 import kernelFunctions from '../guest/lab-kernel.sh'
 import readBlocks from '../guest/lab-read.sh'
 import readTemperature from '../guest/lab-temperature.sh'
+import labUdev from '../guest/lab-udev.sh'
 import clientVm from '../guest/qrexec-client-vm.sh'
 import usbAttach from '../guest/qubes.USBAttach.sh'
 import usbDetach from '../guest/qubes.USBDetach.sh'
 import shell from '../guest/qubes.VMShell.sh'
 import multiread from '../guest/qubesdb-multiread.sh'
 import readDb from '../guest/qubesdb-read.sh'
+import systemctl from '../guest/systemctl.sh'
+import udevadm from '../guest/udevadm.sh'
 import usbExport from '../guest/usb-export.sh'
 import usbImport from '../guest/usb-import.sh'
 
@@ -35,6 +39,10 @@ export function writeGuestFiles(root: string, domain: Domain, bootId: string): v
     'usr/bin/qrexec-client-vm': clientVm,
     'usr/bin/qubesdb-read': readDb,
     'usr/bin/qubesdb-multiread': multiread,
+    'usr/bin/systemctl': systemctl,
+    'usr/bin/udevadm': udevadm,
+    'usr/lib/systemd/lab-boot': labBoot,
+    'usr/lib/systemd/lab-udev': labUdev,
     'usr/bin/lab-read': readBlocks,
     'usr/bin/lab-temperature': readTemperature,
   }

@@ -1,17 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Domain } from '../engine.ts'
 import type { Closable, FifoPool } from '../fifo.ts'
 import agentScript from '../guest/agent.sh'
 import { Backend } from './backend.ts'
+import { type DiskParts, renewRoot } from './disk.ts'
 import { writeGuestFiles, writeProgram } from './guest-files.ts'
 import { showUses } from './in-use.ts'
 import { KernelError } from './kernel-error.ts'
 import { store } from './kernel-store.ts'
 import type { Link, Links } from './links.ts'
 import { QubesDb } from './qubesdb.ts'
+import { QubeSystem } from './system.ts'
 import { link } from './tree.ts'
 import { UsbTree } from './usb-tree.ts'
 import { Vhci } from './vhci.ts'
@@ -24,6 +26,7 @@ export interface QubeParts {
   readonly labDir: string
   readonly root: string
   readonly door: string
+  readonly disk: DiskParts
   readonly bootId: string
   readonly links: Links
   readonly fifos: FifoPool
@@ -39,6 +42,7 @@ export class Qube {
   readonly vhci: Vhci | null
   readonly db: QubesDb
   readonly #parts: QubeParts
+  readonly #system: QubeSystem
   readonly #controls: Closable[] = []
   #agent: ChildProcess | null = null
   /** Writes to sysfs one after the other, as they came. */
@@ -48,8 +52,8 @@ export class Qube {
     this.domain = domain
     this.root = parts.root
     this.#parts = parts
-    rmSync(parts.root, { recursive: true, force: true })
-    mkdirSync(parts.root, { recursive: true, mode: 0o700 })
+    renewRoot(parts.root, parts.disk)
+    this.#system = new QubeSystem(parts.root, () => this.environment(), parts.log)
     writeGuestFiles(parts.root, domain, parts.bootId)
     showUses(parts.root, [], parts.domidOf)
     this.db = new QubesDb(parts.root, domain.name)
@@ -68,6 +72,7 @@ export class Qube {
         publishes: qube.publishes,
         senderPid: () => this.agentPid,
         domidOf: parts.domidOf,
+        onUevent: (action, devpath) => this.#system.tell(action, devpath),
         onSockfd: (port, line) => this.#echoed(`/sys/bus/usb/devices/${port}/usbip_sockfd`, line),
         log: parts.log,
       })
@@ -105,6 +110,7 @@ export class Qube {
     await once(agent.stdout, 'data')
     agent.stdout.destroy()
     if (agent.pid !== undefined) this.showProcess(agent.pid)
+    await this.#system.boot(this.domain.qube.services)
   }
 
   /** What a program in the qube has in its environment. */
@@ -121,6 +127,7 @@ export class Qube {
 
   /** Signals the agent alone, or with all that it started. */
   signal(signal: NodeJS.Signals, whom: 'agent' | 'all'): void {
+    if (whom === 'all') this.#system.signal(signal)
     const pid = this.#agent?.pid
     if (pid === undefined) return
     try {
@@ -134,6 +141,7 @@ export class Qube {
   async stop(): Promise<void> {
     const agent = this.#agent
     this.#agent = null
+    this.#system.end()
     if (agent?.pid !== undefined) {
       const ended = agent.exitCode !== null || agent.signalCode !== null ? null : once(agent, 'exit')
       try {

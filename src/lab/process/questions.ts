@@ -1,8 +1,9 @@
 import { existsSync, unlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import type { EngineHost } from '../engine.ts'
 import { Reply } from '../fifo.ts'
 import { layOut } from '../layout.ts'
+import type { Decision } from '../policy/evaluate.ts'
 import type { Question } from '../qrexec/rpc.ts'
 import { readTemperature } from '../usbip/go-temp.ts'
 import { KernelError } from './kernel-error.ts'
@@ -109,27 +110,35 @@ export class Questions {
   }
 
   /** A call to another qube: policy says whether, and the caller then knocks at the target's door itself. */
-  async #call(qube: Qube, question: Question, pid: number, target: string, service: string): Promise<void> {
+  async #call(qube: Qube, question: Question, pid: number, wanted: string, service: string): Promise<void> {
     // As the daemon does with what a qube sends.
     const clean = service.replace(/[^A-Za-z0-9+._-]/g, '_')
     const source = qube.domain.name
-    const decision = this.#host.evaluate(source, target, clean)
-    this.#host.log(`${source} -> ${target} ${clean}: ${decision.reason}`)
+    const decision = this.#host.evaluate(source, wanted, clean)
+    this.#host.log(`${source} -> ${wanted} ${clean}: ${decision.reason}`)
     if (decision.action !== 'allow') return question.reply('refused')
-    let domain = this.#host.domain(decision.target)
-    if (domain === null && decision.autostart) domain = await this.#host.autostart(decision.target)
-    if (domain === null) return question.reply('refused')
+    const target = await this.#reach(decision)
+    if (target === null) return question.reply('refused')
     this.#show(qube, pid)
-    const link = this.#links.make({ frontend: source, backend: domain.name, pid })
+    const link = this.#links.make({ frontend: source, backend: decision.target, pid })
     this.#calls.add({
       source: qube.domain.domid,
-      target: domain.domid,
+      target: target.domid,
       pid,
       link,
       exit: join(this.#callsDir, `vm.${pid}.x`),
     })
     const user = decision.user ?? 'DEFAULT'
-    question.reply(`ok ${link.id} ${user} ${source} dom0/run/qubes/qrexec.${domain.domid} ${clean}`)
+    question.reply(`ok ${link.id} ${user} ${source} ${target.door} ${clean}`)
+  }
+
+  /** Where an allowed call knocks, from the lab's directory; null where nobody is there. */
+  async #reach(decision: Decision): Promise<{ domid: number; door: string } | null> {
+    const { target, autostart } = decision
+    const { dir, dom0Door } = layOut(this.#host.dir)
+    if (target === 'dom0') return { domid: 0, door: relative(dir, dom0Door) }
+    const domain = this.#host.domain(target) ?? (autostart ? await this.#host.autostart(target) : null)
+    return domain === null ? null : { domid: domain.domid, door: `dom0/run/qubes/qrexec.${domain.domid}` }
   }
 
   async #read(

@@ -1,5 +1,6 @@
-import { closeSync, constants, openSync, readFileSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { PassThrough, type Writable } from 'node:stream'
 import type { Call } from '../engine.ts'
 import { type Closable, Reply, readFifoLines } from '../fifo.ts'
 
@@ -37,18 +38,22 @@ async function answerOne(path: string, head: Head, answer: (call: Call) => Promi
     held.push(fd)
     return fd
   }
-  let streams: { stdin: Socket; stdout: Socket; stderr: Socket }
+  let streams: { stdin: Socket; stdout: Socket; stderr: Socket | PassThrough }
   let exit: Reply
   let command: string | null
   try {
-    for (const name of ['i', 'o', 'e']) hold(name, constants.O_RDWR)
+    // A call between qubes has no stderr for its caller.
+    const tellsErrors = existsSync(`${path}.e`)
+    for (const name of tellsErrors ? ['i', 'o', 'e'] : ['i', 'o']) hold(name, constants.O_RDWR)
     command = head.kind === 'command' ? readFileSync(`${path}.r`, 'utf8').replace(/\n$/, '') : null
     exit = new Reply(`${path}.x`)
     const open = (name: string, flags: number) => openSync(`${path}.${name}`, flags | constants.O_NONBLOCK)
     streams = {
       stdin: new Socket({ fd: open('i', constants.O_RDONLY), readable: true, writable: false }),
       stdout: new Socket({ fd: open('o', constants.O_WRONLY), readable: false, writable: true }),
-      stderr: new Socket({ fd: open('e', constants.O_WRONLY), readable: false, writable: true }),
+      stderr: tellsErrors
+        ? new Socket({ fd: open('e', constants.O_WRONLY), readable: false, writable: true })
+        : new PassThrough().resume(),
     }
     new Reply(`${path}.x`).send('connected')
   } catch (error) {
@@ -68,7 +73,7 @@ async function answerOne(path: string, head: Head, answer: (call: Call) => Promi
 }
 
 /** Ends a stream and waits until what was written is out or cannot be. */
-function finish(stream: Socket): Promise<void> {
+function finish(stream: Writable): Promise<void> {
   return new Promise((resolve) => {
     if (stream.destroyed) return resolve()
     stream.once('close', () => resolve())

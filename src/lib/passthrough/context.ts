@@ -10,6 +10,8 @@ export interface Context {
   directory: QubeDirectory
   /** Who asks: the login name, for the store and the history. */
   user: string
+  /** By which rule, where it is not a person who asks: `50-qusb.rules:3`. */
+  rule?: string
   /** Aborted by the first Ctrl-C or SIGTERM; its reason is a QusbError INTERRUPTED or TERMINATED. */
   signal: AbortSignal
   /** Told what is being done, for a line of progress. */

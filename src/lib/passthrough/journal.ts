@@ -36,7 +36,7 @@ export function makeRecord(
     },
     ...intent,
     since: moment.now,
-    by: { user: context.user, pid: process.pid, rule: null },
+    by: { user: context.user, pid: process.pid, rule: context.rule ?? null },
     grant: at.grant,
     bootId: moment.bootId,
     slept: moment.slept,

@@ -161,10 +161,29 @@ export const setupResultSchema = z.object({
   schema,
   changed: z.boolean(),
   done: z.array(
-    z.object({ path: z.string(), action: z.enum(['made', 'changed', 'unchanged']), what: z.string() }),
+    z.object({
+      /** With the qube in front, where it is in one. */
+      path: z.string(),
+      /** left: somebody changed it, so it was not removed. */
+      action: z.enum(['made', 'changed', 'unchanged', 'removed', 'left']),
+      what: z.string(),
+    }),
   ),
   /** With --dry-run: what would be done; nothing was. */
   plan: z.array(planStepSchema).optional(),
+  /** With --dry-run: every file that is to be in a qube, whether or not it is there. */
+  files: z
+    .array(
+      z.object({
+        qube: qubeNameSchema,
+        path: z.string(),
+        mode: z.string().nullable(),
+        content: z.string().nullable(),
+        /** Of a symbolic link. */
+        target: z.string().nullable(),
+      }),
+    )
+    .optional(),
 })
 export type SetupResult = z.infer<typeof setupResultSchema>
 
@@ -190,6 +209,11 @@ const watchEventSchema = z.object({
     'qube-stopped',
     'qube-paused',
     'qube-unpaused',
+    // What a rule brought about, with --auto.
+    'rule-attached',
+    'rule-failed',
+    'rule-refused',
+    'rule-given-back',
   ]),
   /** What said when to look: the events of qubesd, or the clock. */
   source: z.enum(['qubesd', 'surveys']),
@@ -201,6 +225,10 @@ const watchEventSchema = z.object({
   productId: hex4Schema.nullable(),
   serial: z.string().max(SERIAL_LIMIT).nullable(),
   description: z.string().nullable(),
+  /** Which rule it was: `50-qusb.rules:3`. */
+  rule: z.string().max(200).nullable(),
+  /** Why, where there is something to say. */
+  message: z.string().nullable(),
 })
 export type WatchEvent = z.infer<typeof watchEventSchema>
 

@@ -47,6 +47,8 @@ export const NO_CHANGE = {
   productId: null,
   serial: null,
   description: null,
+  rule: null,
+  message: null,
 } as const
 
 /** What has changed between two looks, in the order in which it must have happened. Pure. */
@@ -99,8 +101,8 @@ function offered({ devices }: Sight): Map<string, Device> {
 function tell(event: Change['event'], device: Device, frontend: QubeName | null): Change {
   const { backend, port, vendorId, productId, serial } = device
   return {
+    ...NO_CHANGE,
     event,
-    qube: null,
     backend,
     port,
     frontend,

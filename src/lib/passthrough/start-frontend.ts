@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QusbError } from '../errors.ts'
+import type { QubeName } from '../model/names.ts'
 import { type AttachRequest, requireFree } from './attach-choice.ts'
 import type { Context } from './context.ts'
 import { findDevice } from './find-device.ts'
@@ -31,15 +32,20 @@ export async function startFrontend(context: Context, request: AttachRequest): P
   requireFree(device)
   guardDevice(device, request.force)
 
-  context.progress(`starting ${frontend}`)
+  await startQube(context, frontend)
+}
+
+/** Starts a qube, and waits until it takes calls. @throws QusbError */
+export async function startQube(context: Context, qube: QubeName): Promise<void> {
+  context.progress(`starting ${qube}`)
   const { callAdmin } = await import('../qubes/admin/call.ts')
   const { site, signal } = context
-  await callAdmin(site, { method: 'admin.vm.Start', dest: frontend, timeoutMs: START_MS, signal })
-  context.progress(`waiting until ${frontend} takes calls`)
+  await callAdmin(site, { method: 'admin.vm.Start', dest: qube, timeoutMs: START_MS, signal })
+  context.progress(`waiting until ${qube} takes calls`)
   for (const deadline = Date.now() + ANSWER_MS; ; await sleep(POLL_MS)) {
     context.directory.forget()
-    const look = await lookAt(context, [frontend])
-    if (look.surveys.has(frontend)) return
-    if (Date.now() > deadline) surveyOf(look, frontend)
+    const look = await lookAt(context, [qube])
+    if (look.surveys.has(qube)) return
+    if (Date.now() > deadline) surveyOf(look, qube)
   }
 }

@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QusbError } from '../errors.ts'
 import type { QubeName } from '../model/names.ts'
 import { findBackends, onlyBackends } from './backends.ts'
+import { Bell, type Rung } from './bell.ts'
 import type { Context } from './context.ts'
-import { failureToWarning, lookAt } from './look.ts'
+import { failureToWarning, type Look, lookAt } from './look.ts'
 import type { Warning, WatchEvent } from './results.ts'
 import { compareSights, NO_CHANGE, type Sight, seeQubes } from './sight.ts'
 
@@ -15,62 +16,92 @@ export interface WatchRequest {
   everyMs: number
 }
 
+/** One look, for whoever acts on what is seen. */
+export interface Sighting {
+  sight: Sight
+  /** The backends that answered this time, and those that did not: not always all of them. */
+  look: Look
+}
+
+/** Whoever acts on what is seen. */
+export interface Acting {
+  /** What rings it from elsewhere: hints, timers. */
+  bell: Bell
+  /** Called before each look: what begins after it is not to be judged by that look. */
+  beforeLook(): void
+  /** Called after each look, before its events are told; and when the bell's alarm goes off, with the last one. */
+  act(sighting: Sighting): Promise<void>
+}
+
 /** How often they are asked where a stream says when: for what it does not tell, ms. */
 const SELDOM_MS = 60_000
-/** Events come in bursts: one look for all of them, ms. */
-const BURST_MS = 60
-/** The release of a device shows 1.2 to 1.3 s after it (FACTS section 3): a second look after an event, ms. */
-const AFTER_MS = 1800
+/** Looks follow each other at this distance or more, ms: whoever rings without end gets no more than that. */
+const LEAST_MS = 250
 /** How long qubesd may take to begin its events before the first look is taken without, ms. */
 const BEGIN_MS = 1000
 
 /**
- * Tells of devices, attachments and qubes as they change, until the signal ends it. An event of qubesd says when to
- * look, and what is told is what the backends say then: qubesd tells of detaches that never were (FACTS section 4).
- * Without a stream it looks at a pace.
+ * Tells of devices, attachments and qubes as they change, until the signal ends it. An event of qubesd, or a ring of the
+ * bell, says when to look, and what is told is what the backends say then: qubesd tells of detaches that never were
+ * (FACTS section 4), and a hint of a USB qube may be a lie. Without a stream it looks at a pace.
  * @param warn told of a backend that does not answer, once until it does
  */
 export async function* watch(
   context: Context,
   request: WatchRequest,
   warn: (warning: Warning) => void,
+  acting?: Acting,
 ): AsyncGenerator<WatchEvent, void> {
-  const bell = new Bell(context.signal)
+  const bell = acting?.bell ?? new Bell(context.signal)
   const ending = new AbortController()
   const end = (): void => ending.abort()
   context.signal.addEventListener('abort', end, { once: true })
   const silent = new Set<QubeName>()
-  let before: Sight | undefined
+  const stream: { source: WatchEvent['source'] } = { source: 'surveys' }
+  let last: Sighting | undefined
   let source: WatchEvent['source'] | undefined
+  let rung: Rung = 'all'
   // Where there never was a qubesd, none is waited for.
-  const listening = existsSync(context.site.qubesdSocket) ? listen(context, bell, ending.signal) : undefined
+  const listening = existsSync(context.site.qubesdSocket)
+    ? listen(context, bell, stream, ending.signal)
+    : undefined
   try {
     if (listening !== undefined) await bell.wait(BEGIN_MS)
+    bell.hush()
     while (!context.signal.aborted) {
-      const { sight, warnings } = await look(context, request, before)
+      const lookedAt = Date.now()
+      const before = last?.sight
+      acting?.beforeLook()
+      const { warnings, ...sighting } = await look(context, request, before, rung)
       if (context.signal.aborted) return
+      last = sighting
       const stamp = (event: WatchEvent['event']) => ({
         schema: 1 as const,
         at: new Date().toISOString(),
         event,
-        source: bell.source,
+        source: stream.source,
       })
-      if (source !== bell.source) {
-        source = bell.source
+      if (source !== stream.source) {
+        source = stream.source
         yield { ...stamp('watching'), ...NO_CHANGE }
       }
+      await acting?.act(sighting)
       for (const warning of warnings) {
         if (warning.qube !== null && !silent.has(warning.qube)) warn(warning)
       }
-      silent.clear()
+      for (const name of sighting.look.surveys.keys()) silent.delete(name)
       for (const { qube } of warnings) if (qube !== null) silent.add(qube)
       if (before !== undefined) {
-        for (const change of compareSights(before, sight)) yield { ...stamp(change.event), ...change }
+        for (const change of compareSights(before, sighting.sight)) {
+          yield { ...stamp(change.event), ...change }
+        }
       }
-      before = sight
-      await bell.wait(bell.source === 'qubesd' ? SELDOM_MS : request.everyMs)
-      await sleep(BURST_MS)
-      bell.hush()
+      const paceMs = stream.source === 'qubesd' ? SELDOM_MS : request.everyMs
+      rung = await nextRing(context, bell, paceMs, async () => await acting?.act(sighting))
+      const early = LEAST_MS - (Date.now() - lookedAt)
+      if (early > 0) await sleep(early, undefined, { signal: context.signal }).catch(() => {})
+      const more = bell.hush()
+      rung = rung === 'all' || more === 'all' ? 'all' : new Set([...rung, ...more])
       context.directory.forget()
     }
   } finally {
@@ -80,27 +111,57 @@ export async function* watch(
   }
 }
 
-/** What there is now; of a backend that does not answer, what there was. */
+/** Waits for the next look; alarms between are answered with what was seen last. */
+async function nextRing(
+  context: Context,
+  bell: Bell,
+  paceMs: number,
+  onAlarm: () => Promise<void>,
+): Promise<Rung> {
+  for (const until = Date.now() + paceMs; ; ) {
+    const woken = await bell.wait(Math.max(0, until - Date.now()))
+    if (woken === 'rung') return bell.hush()
+    if (woken === 'over' || context.signal.aborted) return 'all'
+    await onAlarm()
+  }
+}
+
+/**
+ * What there is now; of a backend that does not answer, what there was.
+ * @param rung the backends to ask; those that are not known yet are found by asking all
+ */
 async function look(
   context: Context,
   request: WatchRequest,
   before: Sight | undefined,
-): Promise<{ sight: Sight; warnings: Warning[] }> {
-  const asked = request.backends.length > 0 ? onlyBackends(request.backends) : await findOrNone(context)
+  rung: Rung,
+): Promise<Sighting & { warnings: Warning[] }> {
+  const some =
+    rung !== 'all' && [...rung].every((name) => before?.devices.has(name) === true) ? rung : undefined
+  const asked =
+    some !== undefined
+      ? onlyBackends(some)
+      : request.backends.length > 0
+        ? onlyBackends(request.backends)
+        : await findOrNone(context)
   const [seen, { qubes, qubesBy }] = await Promise.all([
     lookAt(context, asked.names, { heedSignal: false, found: asked.found }),
     seeQubes(context),
   ])
-  const devices = new Map([...seen.surveys].map(([name, survey]) => [name, survey.devices]))
+  const devices = new Map(some === undefined ? [] : before?.devices)
+  for (const [name, survey] of seen.surveys) devices.set(name, survey.devices)
   const warnings: Warning[] = []
   for (const [name, failure] of seen.failures) {
     // One that is halted has no devices; one that does not answer may have them all.
-    if ((qubes.get(name)?.state ?? 'halted') === 'halted') continue
+    if ((qubes.get(name)?.state ?? 'halted') === 'halted') {
+      devices.delete(name)
+      continue
+    }
     const old = before?.devices.get(name)
     if (old !== undefined) devices.set(name, [...old])
     warnings.push(failureToWarning(failure))
   }
-  return { sight: { devices, qubes, qubesBy }, warnings }
+  return { sight: { devices, qubes, qubesBy }, look: seen, warnings }
 }
 
 /** A watcher waits for a backend to start. */
@@ -113,45 +174,17 @@ async function findOrNone(context: Context): Promise<ReturnType<typeof onlyBacke
   }
 }
 
-/** Rings the bell for each event of qubesd. */
-async function listen(context: Context, bell: Bell, signal: AbortSignal): Promise<void> {
+/** Rings the bell for each event of qubesd: for the backend that it is about, else for all. */
+async function listen(
+  context: Context,
+  bell: Bell,
+  stream: { source: WatchEvent['source'] },
+  signal: AbortSignal,
+): Promise<void> {
   const { streamEvents } = await import('../qubes/admin/event-stream.ts')
   for await (const event of streamEvents(context.site, signal)) {
-    if (event.kind === 'lost') bell.source = 'surveys'
-    else if (event.kind === 'connected') bell.source = 'qubesd'
-    bell.ring()
-  }
-}
-
-/** What wakes the watcher: at once, and once more when what is slow to show must have shown. */
-class Bell {
-  source: WatchEvent['source'] = 'surveys'
-  #rung = false
-  #again = Number.POSITIVE_INFINITY
-  #nap: AbortController | undefined
-
-  constructor(signal: AbortSignal) {
-    signal.addEventListener('abort', () => this.ring(), { once: true })
-  }
-
-  ring(): void {
-    this.#rung = true
-    this.#again = Date.now() + AFTER_MS
-    this.#nap?.abort()
-  }
-
-  /** Until it rings, or the time is over. */
-  async wait(ms: number): Promise<void> {
-    if (this.#rung) return
-    this.#nap = new AbortController()
-    const nap = Math.max(0, Math.min(ms, this.#again - Date.now()))
-    await sleep(nap, undefined, { signal: this.#nap.signal }).catch(() => {})
-    this.#nap = undefined
-  }
-
-  /** What rang until now is heard. */
-  hush(): void {
-    this.#rung = false
-    if (Date.now() >= this.#again) this.#again = Number.POSITIVE_INFINITY
+    if (event.kind === 'lost') stream.source = 'surveys'
+    else if (event.kind === 'connected') stream.source = 'qubesd'
+    bell.ring('backend' in event ? event.backend : 'all')
   }
 }

@@ -11,23 +11,24 @@ const TIMEOUT_MS = 5000
 
 /**
  * Runs one of our constant scripts as root in a qube. bash runs a script as it reads it, so the work is in a function
- * that is called on the last line, with its input from /dev/null. Its words are names and ports that were parsed:
+ * that is called on the last line, with its input from /dev/null. Its words are names, ports and paths that were parsed:
  * they hold nothing that a shell would read otherwise, and that is looked at once more here.
  */
-async function runScript(
+export async function runScript(
   site: Site,
   qube: QubeName,
   script: string,
   name: string,
   words: readonly string[],
+  timeoutMs = TIMEOUT_MS,
 ): Promise<QrexecResult> {
-  if (words.some((word) => !/^[A-Za-z0-9_.-]+$/.test(word))) throw new Error('not a word for a script')
+  if (words.some((word) => !/^[A-Za-z0-9_./@-]+$/.test(word))) throw new Error('not a word for a script')
   return await callQrexec(site, {
     target: qube,
     user: 'root',
     service: 'qubes.VMShell',
     stdin: `${script}\n${name} ${words.join(' ')} </dev/null\n`,
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs,
     stdoutLimit: 16 * 1024,
   })
 }

@@ -8,10 +8,12 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
   type Stats,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -100,6 +102,27 @@ export function replaceFile(path: string, content: string, owner: Ids): void {
     throw refused(path, error)
   } finally {
     if (fd !== undefined) closeSync(fd)
+  }
+}
+
+/**
+ * What it takes to have a symbolic link to this target. One that leads elsewhere is somebody else's.
+ * @throws QusbError REFUSED
+ */
+export function inspectLink(path: string, target: string, owner: Ids): Action {
+  refuseReplaceableParents(path, owner)
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat === undefined) return 'made'
+  if (!stat.isSymbolicLink() || readlinkSync(path) !== target) throw inTheWay(path, stat)
+  return 'unchanged'
+}
+
+/** @throws QusbError REFUSED */
+export function makeLink(path: string, target: string): void {
+  try {
+    symlinkSync(target, path)
+  } catch (error) {
+    throw refused(path, error)
   }
 }
 

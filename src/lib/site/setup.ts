@@ -1,7 +1,8 @@
-import { lstatSync, mkdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { lstatSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { QusbError } from '../errors.ts'
-import { inspectDirectory, inspectFile, makeDirectory, replaceFile } from './owned-path.ts'
+import { inspectDirectory, makeDirectory } from './owned-path.ts'
+import { planFile, planPieces } from './setup-pieces.ts'
 import type { Site } from './site.ts'
 
 /** Who the directories are to belong to. */
@@ -74,21 +75,15 @@ export function planSetup(site: Site, owner: Owner): SetupStep[] {
       do: () => makeDirectory(path, mode, owner),
     }),
   )
-  const file = join(site.tmpfilesDir, TMPFILE)
-  const content = tmpfilesContent(site.runDir, owner)
   return [
     ...directories,
-    {
-      path: file,
-      action: inspectFile(file, content, owner),
-      what: `makes ${site.runDir} at every boot`,
-      do: () => {
-        if (lstatSync(dirname(file), { throwIfNoEntry: false }) === undefined) {
-          mkdirSync(dirname(file), { mode: 0o755 })
-        }
-        replaceFile(file, content, owner)
-      },
-    },
+    planFile(
+      join(site.tmpfilesDir, TMPFILE),
+      tmpfilesContent(site.runDir, owner),
+      `makes ${site.runDir} at every boot`,
+      owner,
+    ),
+    ...planPieces(site, owner),
   ]
 }
 
@@ -98,6 +93,27 @@ export function planSetup(site: Site, owner: Owner): SetupStep[] {
  */
 export function carryOut(plan: readonly SetupStep[]): void {
   for (const step of plan) if (step.action !== 'unchanged') step.do()
+}
+
+/**
+ * Who owns what is set up: root, with the group that may use qusb; where somebody else has a dom0 of his own, he.
+ * @throws QusbError USAGE, NOT_FOUND for the group
+ */
+export function findOwner(
+  site: Site,
+  { group, groupFile, uid }: { group: string; groupFile: string; uid: number | undefined },
+): Owner {
+  const state = lstatSync(site.stateDir, { throwIfNoEntry: false })
+  if (uid !== undefined && uid !== 0 && state?.uid === uid) {
+    return { uid, gid: state.gid, user: String(uid), group: String(state.gid) }
+  }
+  return { uid: 0, gid: findGroup(group, groupFile), user: 'root', group }
+}
+
+/** @throws QusbError REFUSED */
+export function requireOwner(owner: Owner, uid: number | undefined, hint: string): void {
+  if (uid === owner.uid) return
+  throw new QusbError('REFUSED', 'only root can set up dom0', { hint })
 }
 
 /** What a setup did, as `--json` prints it. */
@@ -118,15 +134,8 @@ export function setUpDom0(
   site: Site,
   options: { group: string; groupFile: string; dryRun: boolean; uid: number | undefined },
 ): SetupOutcome {
-  const owner = {
-    uid: 0,
-    gid: findGroup(options.group, options.groupFile),
-    user: 'root',
-    group: options.group,
-  }
-  if (!options.dryRun && options.uid !== 0) {
-    throw new QusbError('REFUSED', 'only root can set up dom0', { hint: 'sudo qusb setup dom0' })
-  }
+  const owner = findOwner(site, options)
+  if (!options.dryRun) requireOwner(owner, options.uid, 'sudo qusb setup dom0')
   const steps = planSetup(site, owner)
   const open = steps.filter((step) => step.action !== 'unchanged')
   if (options.dryRun) {

@@ -29,7 +29,18 @@ export const siteSchema = z.strictObject({
   usbIds: path.default('/usr/share/hwdata/usb.ids'),
   /** Where `qusb setup dom0` says that runDir is to be made at every boot (tmpfiles.d(5)). */
   tmpfilesDir: path.default('/etc/tmpfiles.d'),
+  /** The qrexec services of dom0. */
+  rpcDir: path.default('/etc/qubes-rpc'),
+  /** Policy that stays over a reboot. */
+  keptPolicyDir: path.default('/etc/qubes/policy.d'),
+  unitDir: path.default('/etc/systemd/system'),
+  /** What `qusb setup backend` has installed, and where: root's alone. */
+  setupDir: path.default('/var/lib/qusb-setup'),
   flock: path.default('/usr/bin/flock'),
+  /** What asks and tells on the desktop; looked for, not required. */
+  zenity: path.default('/usr/bin/zenity'),
+  kdialog: path.default('/usr/bin/kdialog'),
+  notifySend: path.default('/usr/bin/notify-send'),
   sh: path.default('/bin/sh'),
   /** Changes with every boot of dom0. */
   bootIdFile: path.default('/proc/sys/kernel/random/boot_id'),

@@ -80,6 +80,29 @@ export async function chooseAttachments<A extends Omit<Attachment, 'since'>>(
 }
 
 /**
+ * Asks yes or no; no is what Enter says.
+ * @returns false also when the time is over, or the signal ends the question
+ */
+export async function confirm(
+  { text, timeoutMs }: { text: string; timeoutMs: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const terminal = describeTerminal(process.stderr, process.env)
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+  const { default: inquirer } = await import('inquirer')
+  const prompt = inquirer.createPromptModule({ output: process.stderr, signal: limit })
+  try {
+    const message = plain(text, terminal)
+    const { answer } = await prompt([{ type: 'confirm', name: 'answer', message, default: false }])
+    return answer === true
+  } catch (error) {
+    if (limit.aborted) return false
+    if (error instanceof Error && error.name === 'ExitPromptError') throw interrupted(error)
+    throw error
+  }
+}
+
+/**
  * Columns of equal width, as wide as the terminal has room for.
  * @param elastic the column that is cut where there is no room
  */

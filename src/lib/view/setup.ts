@@ -14,5 +14,10 @@ export function renderSetup(result: SetupResult, terminal: Terminal): string {
   if (result.plan === undefined ? !result.changed : result.plan.length === 0) {
     lines.push('Everything is in place: nothing to do.')
   }
+  for (const { qube, path, mode, content, target } of result.files ?? []) {
+    const what = target === null ? `mode ${mode}` : `link to ${target}`
+    lines.push('', plain(`== ${qube}:${path}  ${what}`, terminal))
+    for (const line of (content ?? '').split('\n').slice(0, -1)) lines.push(`  ${line}`)
+  }
   return lines.map((line) => `${line.trimEnd()}\n`).join('')
 }

@@ -34,5 +34,13 @@ function describe(event: WatchEvent): string {
       return `paused    ${event.qube}`
     case 'qube-unpaused':
       return `goes on   ${event.qube}`
+    case 'rule-attached':
+      return `by rule   ${device} to ${event.frontend}, by ${event.rule}`
+    case 'rule-failed':
+      return `failed    ${device} to ${event.frontend}, by ${event.rule}: ${event.message}`
+    case 'rule-refused':
+      return `refused   ${device} to ${event.frontend}, by ${event.rule}: ${event.message}`
+    case 'rule-given-back':
+      return `took back ${device} from ${event.frontend}: ${event.message}`
   }
 }

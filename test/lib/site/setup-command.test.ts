@@ -12,6 +12,10 @@ const paths = {
   configDir: join(root, 'etc/qusb'),
   runDir: join(root, 'run/qusb'),
   tmpfilesDir: join(root, 'etc/tmpfiles.d'),
+  rpcDir: join(root, 'etc/qubes-rpc'),
+  keptPolicyDir: join(root, 'etc/qubes/policy.d'),
+  unitDir: join(root, 'etc/systemd/system'),
+  setupDir: join(root, 'var/qusb-setup'),
 }
 for (const parent of ['etc', 'run', 'var']) mkdirSync(join(root, parent))
 const site = join(root, 'site.json')
@@ -35,7 +39,7 @@ describe('qusb setup dom0', () => {
     }
     const planned = setUp('root', '--dry-run')
     expect(planned).toMatchObject({ status: 0, json: { schema: 1, changed: false, done: [] } })
-    expect(planned.json.plan).toHaveLength(5)
+    expect(planned.json.plan).toHaveLength(8)
     expect(lstatSync(paths.stateDir, { throwIfNoEntry: false })).toBeUndefined()
 
     const done = setUp('root')

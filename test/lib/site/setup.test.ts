@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -30,6 +31,10 @@ beforeEach(() => {
     configDir: join(root, 'etc/qusb'),
     runDir: join(root, 'run/qusb'),
     tmpfilesDir: join(root, 'etc/tmpfiles.d'),
+    rpcDir: join(root, 'etc/qubes-rpc'),
+    keptPolicyDir: join(root, 'etc/qubes/policy.d'),
+    unitDir: join(root, 'etc/systemd/system'),
+    setupDir: join(root, 'var/qusb-setup'),
   })
 })
 afterEach(() => rmSync(root, { recursive: true, force: true }))
@@ -40,7 +45,7 @@ const mode = (path: string): string => (lstatSync(path).mode & 0o7777).toString(
 
 describe('the setup of a dom0', () => {
   it('makes the directories with their modes, and the tmpfiles.d file', () => {
-    expect(actions()).toEqual(['made', 'made', 'made', 'made', 'made'])
+    expect(actions()).toEqual(Array(8).fill('made'))
     setUp()
     expect([site.stateDir, site.configDir, join(site.configDir, 'rules.d'), site.runDir].map(mode)).toEqual([
       '2770',
@@ -56,7 +61,7 @@ describe('the setup of a dom0', () => {
 
   it('twice is once', () => {
     setUp()
-    expect(actions()).toEqual(['unchanged', 'unchanged', 'unchanged', 'unchanged', 'unchanged'])
+    expect(actions()).toEqual(Array(8).fill('unchanged'))
     const before = lstatSync(join(site.tmpfilesDir, 'qusb.conf')).ino
     setUp()
     expect(lstatSync(join(site.tmpfilesDir, 'qusb.conf')).ino).toBe(before)
@@ -67,7 +72,8 @@ describe('the setup of a dom0', () => {
     writeFileSync(join(site.stateDir, 'state.json'), '{}')
     chmodSync(site.stateDir, 0o755)
     writeFileSync(join(site.tmpfilesDir, 'qusb.conf'), 'something else\n')
-    expect(actions()).toEqual(['changed', 'unchanged', 'unchanged', 'unchanged', 'changed'])
+    const unchanged = Array(3).fill('unchanged')
+    expect(actions()).toEqual(['changed', ...unchanged, 'changed', ...unchanged])
     setUp()
     expect(mode(site.stateDir)).toBe('2770')
     expect(readFileSync(join(site.stateDir, 'state.json'), 'utf8')).toBe('{}')
@@ -77,6 +83,9 @@ describe('the setup of a dom0', () => {
     ['a directory', 'run/qusb'],
     ['the rules', 'etc/qusb/rules.d'],
     ['the tmpfiles.d file', 'etc/tmpfiles.d/qusb.conf'],
+    ['the service', 'etc/qubes-rpc/qusb.Plugged'],
+    ['the unit', 'etc/systemd/system/qusb-watch@.service'],
+    ['the policy', 'etc/qubes/policy.d/30-qusb.policy'],
   ])('does not follow a link in the place of %s', (_, path) => {
     const bait = join(root, 'bait')
     mkdirSync(bait, { mode: 0o700 })
@@ -102,12 +111,45 @@ describe('the setup of a dom0', () => {
     chmodSync(join(root, 'run'), 0o777)
     expect(() => planSetup(site, owner)).toThrow(expect.objectContaining({ code: 'REFUSED' }))
     chmodSync(join(root, 'run'), 0o1777)
-    expect(actions()).toHaveLength(5)
+    expect(actions()).toHaveLength(8)
   })
 
   it('does not take a file for a directory', () => {
     writeFileSync(site.stateDir, '')
     expect(() => planSetup(site, owner)).toThrow(expect.objectContaining({ code: 'REFUSED' }))
+  })
+})
+
+describe('what lets USB qubes give hints', () => {
+  it('is a link to the socket, and a policy that names nobody before a USB qube is set up', () => {
+    setUp()
+    expect(readlinkSync(join(site.rpcDir, 'qusb.Plugged'))).toBe(join(site.runDir, 'plugged.sock'))
+    const policy = readFileSync(join(site.keptPolicyDir, '30-qusb.policy'), 'utf8')
+    expect(policy.split('\n').filter((line) => !line.startsWith('#'))).toEqual([
+      'qusb.Plugged  *  *  *  deny  notify=no',
+      '',
+    ])
+  })
+
+  it('names the USB qubes that are set up, one by one', () => {
+    setUp()
+    const manifest = {
+      schema: 1,
+      backends: [
+        { backend: 'sys-usb', files: [] },
+        { backend: 'sys-usb-2', files: [] },
+      ],
+    }
+    mkdirSync(site.setupDir)
+    writeFileSync(join(site.setupDir, 'installed.json'), JSON.stringify(manifest))
+    setUp()
+    const policy = readFileSync(join(site.keptPolicyDir, '30-qusb.policy'), 'utf8')
+    expect(policy.split('\n').filter((line) => !line.startsWith('#'))).toEqual([
+      'qusb.Plugged  +  sys-usb  @adminvm  allow',
+      'qusb.Plugged  +  sys-usb-2  @adminvm  allow',
+      'qusb.Plugged  *  *  *  deny  notify=no',
+      '',
+    ])
   })
 })
 

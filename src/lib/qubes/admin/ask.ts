@@ -1,4 +1,4 @@
-import { DOM0, type QubeName } from '../../model/names.ts'
+import { DOM0, parseQubeName, type QubeName } from '../../model/names.ts'
 import type { Site } from '../../site/site.ts'
 import { AdminError } from './admin-error.ts'
 import { type AdminCall, callAdmin } from './call.ts'
@@ -115,6 +115,38 @@ export async function askForBackends(
       .map(({ name }) => name),
     halted: halted.filter(({ name }) => controllers.has(name)).map(({ name }) => name),
   }
+}
+
+/**
+ * The qube that this one is based on: for a disposable its disposable template.
+ * @returns undefined where it is based on none
+ * @throws AdminError
+ */
+export async function askForTemplate(asking: Asking, dest: QubeName): Promise<QubeName | undefined> {
+  try {
+    const answer = await ask(asking, { method: 'admin.vm.property.Get', dest, arg: 'template' })
+    // `default=False type=vm debian-12`
+    return parseQubeName(/^default=[A-Za-z]+ type=vm ([^ ]+)$/.exec(answer.trim())?.[1] ?? '')
+  } catch (error) {
+    if (error instanceof AdminError && error.code !== 'TIMEOUT' && error.code !== 'NOT_RUNNING')
+      return undefined
+    throw error
+  }
+}
+
+/** Switches a service of a qube on or off, as qvm-service does. @throws AdminError */
+export async function setService(
+  asking: Asking,
+  dest: QubeName,
+  service: string,
+  on: boolean,
+): Promise<void> {
+  await ask(asking, {
+    method: 'admin.vm.feature.Set',
+    dest,
+    arg: `service.${service}`,
+    payload: on ? '1' : '',
+  })
 }
 
 /** What qubesd says that a qube offers. @throws AdminError */

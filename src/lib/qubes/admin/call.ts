@@ -9,6 +9,9 @@ export type AdminMethod =
   | 'admin.Events'
   | 'admin.vm.List'
   | 'admin.vm.Start'
+  | 'admin.vm.Shutdown'
+  | 'admin.vm.property.Get'
+  | 'admin.vm.feature.Set'
   | 'admin.vm.device.denied.List'
   | `admin.vm.device.${'pci' | 'usb'}.${'Available' | 'Attached' | 'Assigned' | 'List'}`
   | `admin.vm.device.usb.${'Attach' | 'Detach'}`

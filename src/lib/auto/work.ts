@@ -1,0 +1,294 @@
+import { QusbError } from '../errors.ts'
+import { formatVidPid } from '../model/identity.ts'
+import type { QubeName } from '../model/names.ts'
+import type { Selector } from '../model/selector.ts'
+import { attach } from '../passthrough/attach.ts'
+import { describeDevice } from '../passthrough/choose.ts'
+import type { Context } from '../passthrough/context.ts'
+import { detach } from '../passthrough/detach.ts'
+import type { Warning, WatchEvent } from '../passthrough/results.ts'
+import { ruleLabel } from '../rules/rule.ts'
+import { backOff, holdBy, type Plugging, type Step, type Surroundings } from './plugging.ts'
+import { type Ask, oneAtATime, type YesNo } from './questions.ts'
+
+/** How the work of rules is done. */
+export interface Doing {
+  ask: Ask
+  /** Says on the desktop what was done. */
+  notify(title: string, text: string): Promise<void>
+  /** How long a question waits, ms. */
+  askMs: number
+  /** How long an attach may take, ms. */
+  attachMs: number
+  /** A device that types or points is given back unless it is confirmed in this time, ms; null: it is kept. */
+  confirmInputMs: number | null
+}
+
+/** One device, and what a rule wants with it. */
+export interface Task {
+  plugging: Plugging
+  step: Extract<Step, { kind: 'ask' | 'attach' }>
+  /** Tries that failed until now. */
+  tries: number
+  /** Whether the device is still there. */
+  isStill(): boolean
+}
+
+type Event = Pick<
+  WatchEvent,
+  | 'event'
+  | 'backend'
+  | 'port'
+  | 'frontend'
+  | 'vendorId'
+  | 'productId'
+  | 'serial'
+  | 'description'
+  | 'rule'
+  | 'message'
+>
+
+/** What came of it. */
+export interface Done {
+  state(around: Omit<Surroundings, 'wasDetached'>): Plugging['state']
+  event?: Event
+  warnings: readonly Warning[]
+}
+
+/** What another moment may mend: the frontend is on its way up, another qusb is at work. Tried again without a `retry`. */
+const PASSING: Readonly<Partial<Record<QusbError['code'], number>>> = {
+  NOT_RUNNING: 6,
+  CONFLICT: 4,
+  NOT_FOUND: 2,
+}
+/** What is not mended by trying again. */
+const FINAL: readonly QusbError['code'][] = ['USAGE', 'AMBIGUOUS', 'REFUSED', 'NO_PROXY', 'INTERNAL']
+
+const LEAVE_OPEN: Done = {
+  state: ({ now }) => ({ kind: 'open', tries: 0, notBefore: now }),
+  warnings: [],
+}
+
+/** Questions, attaches and what follows them. Devices of one frontend take turns, all else runs side by side. */
+export class WorkOfRules {
+  readonly #context: Context
+  readonly #doing: Doing
+  readonly #ask: Ask
+  readonly #turns = new Map<QubeName, Promise<void>>()
+  readonly #running = new Map<number, { ending: AbortController; done: Promise<void> }>()
+  #attaching = 0
+
+  constructor(context: Context, doing: Doing) {
+    this.#context = context
+    this.#doing = doing
+    this.#ask = oneAtATime(doing.ask)
+  }
+
+  /** Whether an attach is under way. */
+  get isBusy(): boolean {
+    return this.#attaching > 0
+  }
+
+  begin(task: Task, onDone: (done: Done) => void): void {
+    const ending = new AbortController()
+    const onAbort = (): void => ending.abort()
+    this.#context.signal.addEventListener('abort', onAbort, { once: true })
+    const { id } = task.plugging
+    const done = this.#do(task, ending.signal)
+      .catch((error: unknown) => this.#failed(task, error))
+      .then((outcome) => {
+        this.#context.signal.removeEventListener('abort', onAbort)
+        this.#running.delete(id)
+        onDone(outcome)
+      })
+    this.#running.set(id, { ending, done })
+  }
+
+  /** The device has left: its question is withdrawn. An attach that has begun finds out by itself. */
+  forget(id: number): void {
+    this.#running.get(id)?.ending.abort()
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(({ done }) => done))
+  }
+
+  async #do(task: Task, signal: AbortSignal): Promise<Done> {
+    const { decision, kind } = task.step
+    if (kind === 'ask') {
+      const answer = await this.#ask(this.#question(task), signal)
+      if (signal.aborted) return LEAVE_OPEN
+      if (answer !== true) {
+        const why = answer === false ? 'nobody said yes' : 'nobody could be asked'
+        return this.#close(task, 'said-no', { event: 'rule-refused', message: why })
+      }
+    }
+    return await this.#inTurn(decision.frontend, async () => {
+      if (signal.aborted || !task.isStill()) return LEAVE_OPEN
+      return await this.#attach(task, signal)
+    })
+  }
+
+  #question(task: Task): YesNo {
+    const { decision } = task.step
+    const { device } = task.plugging
+    const what = `${describeDevice(device)} (${formatVidPid(device)}${device.serial === null ? '' : `, serial ${device.serial}`})`
+    return {
+      title: 'qusb',
+      text: `Attach ${what} at ${device.backend}:${device.port} to ${decision.frontend}?`,
+      timeoutMs: this.#doing.askMs,
+    }
+  }
+
+  /** The attaches to one frontend go one after the other, as its proxy wants it. */
+  async #inTurn<T>(frontend: QubeName, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(frontend) ?? Promise.resolve()
+    const mine = before.then(work)
+    const over = mine.then(
+      () => {},
+      () => {},
+    )
+    this.#turns.set(frontend, over)
+    try {
+      return await mine
+    } finally {
+      if (this.#turns.get(frontend) === over) this.#turns.delete(frontend)
+    }
+  }
+
+  async #attach(task: Task, signal: AbortSignal): Promise<Done> {
+    const { decision } = task.step
+    const { frontend, rule, options } = decision
+    const { device } = task.plugging
+    this.#attaching++
+    let warnings: Warning[]
+    try {
+      const by: Context = { ...this.#context, rule: ruleLabel(rule), progress: () => {} }
+      const result = await attach(by, {
+        backend: device.backend,
+        selector: selectorOf(task.plugging),
+        frontend,
+        force: false,
+        replace: false,
+        dryRun: false,
+        start: options.start,
+        via: 'qrexec',
+        timeoutMs: this.#doing.attachMs,
+      })
+      warnings = result.warnings
+    } finally {
+      this.#attaching--
+    }
+    this.#notify(task, `${describeDevice(device)} is attached to ${frontend}.`)
+    const event = this.#event(task, { event: 'rule-attached', message: null })
+    const { confirmInputMs } = this.#doing
+    if (confirmInputMs !== null && device.interfaces.some((code) => code.startsWith('03'))) {
+      return await this.#confirm(task, event, warnings, confirmInputMs, signal)
+    }
+    return { state: (around) => holdBy(frontend, around), event, warnings }
+  }
+
+  /** A keyboard that has gone with its qube cannot say yes. */
+  async #confirm(
+    task: Task,
+    event: Event,
+    warnings: readonly Warning[],
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Done> {
+    const { frontend } = task.step.decision
+    const { device } = task.plugging
+    const seconds = Math.round(timeoutMs / 1000)
+    const text = `${describeDevice(device)} at ${device.backend}:${device.port} now types or points in ${frontend}. Keep it there? Without an answer in ${seconds} s it is given back.`
+    const answer = await this.#ask({ title: 'qusb', text, timeoutMs }, signal)
+    if (answer === true || signal.aborted)
+      return { state: (around) => holdBy(frontend, around), event, warnings }
+    const { result, failure } = await detach(
+      { ...this.#context, progress: () => {} },
+      {
+        what: 'device',
+        backend: device.backend,
+        selector: selectorOf(task.plugging),
+        frontend,
+        dryRun: false,
+        via: 'qrexec',
+      },
+    )
+    if (failure !== undefined) throw failure
+    return this.#close(
+      task,
+      'said-no',
+      { event: 'rule-given-back', message: `nobody confirmed it within ${seconds} s` },
+      [...warnings, ...result.warnings],
+    )
+  }
+
+  #failed(task: Task, error: unknown): Done {
+    if (this.#context.signal.aborted) return LEAVE_OPEN
+    const { decision } = task.step
+    const known = error instanceof QusbError ? error : undefined
+    const message = error instanceof Error ? error.message : String(error)
+    const code = known?.code ?? 'INTERNAL'
+    const tries = task.tries + 1
+    const passing = PASSING[code]
+    const may = FINAL.includes(code) ? 0 : Math.max(passing ?? 0, decision.options.retry)
+    const event = this.#event(task, {
+      event: code === 'REFUSED' ? 'rule-refused' : 'rule-failed',
+      message: `${message} [${code}]`,
+    })
+    // What passes by itself is told only when it does not.
+    const told = passing === undefined || tries > may ? { event } : {}
+    if (tries <= may) {
+      return {
+        state: ({ now }) => ({ kind: 'open', tries, notBefore: now + backOff(tries) }),
+        ...told,
+        warnings: [],
+      }
+    }
+    this.#notify(
+      task,
+      `${describeDevice(task.plugging.device)} was not attached to ${decision.frontend}: ${message}`,
+    )
+    return { state: () => ({ kind: 'closed', why: 'failed' }), event, warnings: [] }
+  }
+
+  #close(
+    task: Task,
+    why: 'said-no' | 'failed',
+    event: Pick<Event, 'event' | 'message'>,
+    warnings: readonly Warning[] = [],
+  ): Done {
+    return { state: () => ({ kind: 'closed', why }), event: this.#event(task, event), warnings }
+  }
+
+  #event(task: Task, event: Pick<Event, 'event' | 'message'>): Event {
+    const { device } = task.plugging
+    const { rule, frontend } = task.step.decision
+    const { backend, port, vendorId, productId, serial } = device
+    const description = describeDevice(device)
+    return {
+      ...event,
+      backend,
+      port,
+      frontend,
+      vendorId,
+      productId,
+      serial,
+      description,
+      rule: ruleLabel(rule),
+    }
+  }
+
+  #notify({ step }: Task, text: string): void {
+    if (step.decision.options.notify) void this.#doing.notify('qusb', text).catch(() => {})
+  }
+}
+
+/** Exactly this device at this place, or none: what a look saw may be another one by now. */
+function selectorOf({ device }: Plugging): Selector {
+  const { port, vendorId, productId, serial, interfaces } = device
+  const text = [port, vendorId, productId, serial ?? '', interfaces.map((code) => `u${code}`).join('')].join(
+    ':',
+  )
+  return { kind: 'full', port, vendorId, productId, serial, interfaces, text }
+}

@@ -1,0 +1,89 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { LabFileText } from '../../src/lab/file/schema.ts'
+import { type Bench, expectClean, startBench, until } from './program.ts'
+import { startWatch, type Watching, writeRules } from './watching.ts'
+
+const FILE: LabFileText = {
+  qubes: [
+    { name: 'sys-usb', backend: true },
+    { name: 'work' },
+    { name: 'vault' },
+    { name: 'late', state: 'halted' },
+  ],
+}
+
+/** Who has the device at this port. */
+const holderOf = async (bench: Bench, port: string): Promise<string | null | undefined> =>
+  (await bench.device(port))?.attachedTo
+
+describe.each(['4.3', 'none'] as const)('watch --auto, qubesd %s', (qubesd) => {
+  let bench: Bench
+  let watching: Watching | undefined
+  beforeAll(async () => {
+    bench = await startBench({ ...FILE, qubesd })
+    await bench.qusb('setup', 'backend', 'sys-usb', '--group', 'root')
+  })
+  afterEach(async () => {
+    await watching?.end()
+    watching = undefined
+    for (const { backend, port } of (await bench.lab.status()).devices) await bench.lab.unplug(backend, port)
+  })
+  afterAll(async () => await bench?.end())
+
+  const start = async (...args: string[]): Promise<Watching> => {
+    watching = startWatch(bench, ['--auto', ...args])
+    await watching.told(`watching ${qubesd === 'none' ? 'surveys' : 'qubesd'}`)
+    return watching
+  }
+
+  it('attaches at once what a rule allows, says which rule, and leaves the rest alone', async () => {
+    writeRules(bench, '0951:1666@ONE  *  work  allow', '0951:1666@TWO  *  vault  allow', '*  *  @none  deny')
+    // Only a hint can be what tells of it: without one, and without qubesd, nobody looks for an hour.
+    const { told, end } = await start('--every', '3600')
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick', serial: 'ONE' })
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-2', kind: 'stick', serial: 'THREE' })
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-3', kind: 'stick', serial: 'TWO' })
+    await told('rule-attached 2-1 work')
+    await until('vault has 2-3', async () => (await holderOf(bench, '2-3')) === 'vault')
+    expect(await bench.device('2-1')).toMatchObject({
+      attachedTo: 'work',
+      by: { rule: '50-test.rules:1' },
+      drift: null,
+    })
+    expect(await holderOf(bench, '2-2')).toBeNull()
+    const { json } = await bench.qusb('history', '--json')
+    expect(json.events).toContainEqual(
+      expect.objectContaining({ what: 'attached', port: '2-3', frontend: 'vault', rule: '50-test.rules:2' }),
+    )
+    expect(await end()).toBe(143)
+  })
+
+  it('leaves alone what was detached by hand, until it is plugged in anew', async () => {
+    writeRules(bench, 'class:storage  *  work  allow')
+    const { told } = await start()
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
+    await told('rule-attached 2-1 work')
+    expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
+    await told('device-detached 2-1 work')
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-2', kind: 'stick', serial: 'OTHER' })
+    await told('rule-attached 2-2 work')
+    await expectClean(bench, '2-1', 'work')
+    await bench.lab.unplug('sys-usb', '2-1')
+    await told('device-removed 2-1')
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
+    await told('rule-attached 2-1 work')
+  })
+
+  it('gives a frontend that starts, or starts again, what its rules say', async () => {
+    writeRules(bench, 'class:storage  *  late  allow')
+    const { told } = await start('--every', '1')
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
+    await told('device-added 2-1')
+    expect(await holderOf(bench, '2-1')).toBeNull()
+    await bench.lab.fault('start', 'late')
+    await told('rule-attached 2-1 late')
+    await bench.lab.fault('restart', 'late')
+    await told('rule-attached 2-1 late')
+    await bench.lab.fault('halt', 'late')
+  })
+})
