@@ -31,7 +31,8 @@ export function abortOnSignals(
         )
       process.exit(EXIT_CODES[code])
     }
-    if (mustUndo()) process.stderr.write('qusb: interrupted, undoing what was begun (again to stop at once)…\n')
+    if (mustUndo())
+      process.stderr.write('qusb: interrupted, undoing what was begun (again to stop at once)…\n')
     controller.abort(new QusbError(code, `interrupted by ${signal}`))
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
