@@ -46,7 +46,7 @@ export async function askForAttach(
 }
 
 /** The frontend that the words name, or one that the user chooses among the running qubes. */
-async function askForFrontend(context: Context, words: Words, mayAsk: boolean): Promise<QubeName> {
+export async function askForFrontend(context: Context, words: Words, mayAsk: boolean): Promise<QubeName> {
   if (words.frontend !== undefined) return words.frontend
   if (!mayAsk) throw missing('FRONTEND', 'sys-usb 2-1 work')
   const names = [...listQrexecSockets(context.site).keys()].filter((name) => name !== words.backend).sort()

@@ -46,6 +46,13 @@ export const INTERFACE_WORDS: readonly InterfaceWord[] = [
   'unknown',
 ]
 
+/** The beginnings of the codes of interfaces that a word is for; none for a word that no interface tells. */
+export function classPrefixes(word: string): readonly string[] {
+  return CLASSES.flatMap(([prefix, ...words]) =>
+    (words as readonly string[]).includes(word) ? [prefix] : [],
+  )
+}
+
 /** The word for one interface code (`030101` is `keyboard`), then the broader ones (`input`). */
 export function interfaceWords(code: string): readonly [InterfaceWord, ...InterfaceWord[]] {
   const [, ...words] = CLASSES.find(([prefix]) => code.startsWith(prefix)) ?? ['', 'unknown' as const]

@@ -1,12 +1,14 @@
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
-import { whyNotSelected } from './mismatch.ts'
+import { isGuess, whyNotSelected } from './mismatch.ts'
 import { DEFAULT_OPTIONS, type RuleOptions } from './options.ts'
 import { type Action, type Rule, ruleLabel } from './rule.ts'
 
 /** A device as rules see it. */
 export interface Candidate {
   device: Device
+  /** The name that a list shows. */
+  description: string
   /** The serial that its backend publishes, where that is another than the device's own: either counts. */
   publishedSerial: string | null
   /** The aliases that name it. */
@@ -48,8 +50,8 @@ export interface Decision {
 export function decide(rules: readonly Rule[], candidate: Candidate, circumstances: Circumstances): Decision {
   let winner: Rule | null = null
   const considered = rules.map((rule): Consideration => {
-    const why = whyNot(rule, candidate, circumstances)
-    if (why !== undefined) return { rule, outcome: 'no-match', why }
+    const against = whyNot(rule, candidate, circumstances)
+    if (against !== undefined) return { rule, outcome: 'no-match', why: against }
     if (winner !== null) {
       return {
         rule,
@@ -58,7 +60,11 @@ export function decide(rules: readonly Rule[], candidate: Candidate, circumstanc
       }
     }
     winner = rule
-    return { rule, outcome: 'wins', why: 'it is the first that is about this device' }
+    const surely = !isGuess(rule, candidate)
+    const why = surely
+      ? 'it is the first that is about this device'
+      : 'the device shows no interface, so it may be one'
+    return { rule, outcome: 'wins', why }
   })
   const rule = winner as Rule | null
   return {
@@ -79,7 +85,7 @@ function whyNot(rule: Rule, candidate: Candidate, { running }: Circumstances): s
   if (rule.backend !== null && rule.backend !== device.backend) {
     return `it is in ${device.backend}, not in ${rule.backend}`
   }
-  const why = rule.device === null ? undefined : whyNotSelected(rule.device, candidate)
+  const why = rule.device === null ? undefined : whyNotSelected(rule.device, candidate, rule.action)
   if (why !== undefined) return why
   if (rule.options.whenRunning && rule.frontend !== null && !running.has(rule.frontend)) {
     return `${rule.frontend} does not run, and the rule says when-running=yes`

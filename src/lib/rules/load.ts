@@ -2,9 +2,11 @@ import { closeSync, constants, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { QusbError } from '../errors.ts'
 import type { Site } from '../site/site.ts'
+import { aliasFileOf, readAliases } from '../store/aliases.ts'
 import { checkDirectory } from '../store/directory.ts'
 import { storeError } from '../store/failure.ts'
 import { openPlainFile, readWhole } from '../store/plain-file.ts'
+import { splitLine } from './line-words.ts'
 import { parseRules, RULES_LIMIT, type RuleProblem } from './parse.ts'
 import type { Rule } from './rule.ts'
 
@@ -43,6 +45,7 @@ export function loadRules(site: Site): LoadedRules {
   const problems = read.flatMap((each) => each.problems)
   const rules = read.flatMap((each) => each.rules)
   if (rules.length > RULES_LIMIT) problems.push(about(directory, `there are more than ${RULES_LIMIT} rules`))
+  problems.push(...findUnknownAliases(site, rules))
   return problems.length > 0 ? { problems } : { rules }
 }
 
@@ -77,6 +80,27 @@ function listRuleFiles(directory: string): string[] {
     .filter((name) => name.endsWith('.rules') && !name.startsWith('.'))
     .sort((a, b) => (a < b ? -1 : 1))
     .map((name) => join(directory, name))
+}
+
+/** A rule about a name that no device has any more could be the one that was to deny it. */
+export function findUnknownAliases(site: Site, rules: readonly Rule[]): RuleProblem[] {
+  const named = rules.filter((rule) => rule.device?.kind === 'alias')
+  if (named.length === 0) return []
+  let known: Set<string>
+  try {
+    known = new Set(readAliases(site).map(({ name }) => name))
+  } catch (error) {
+    if (!(error instanceof QusbError)) throw error
+    return [about(aliasFileOf(site), error.message, error.hint)]
+  }
+  return named
+    .filter((rule) => !known.has(rule.deviceText))
+    .map(({ file, line, source, deviceText }) => {
+      const words = splitLine(source)
+      const column = 'message' in words ? null : (words[0]?.column ?? null)
+      const message = `there is no alias "${deviceText}"`
+      return { file, line, column, message, hint: 'See those there are: qusb alias list' }
+    })
 }
 
 /** One file; what keeps it from being read is a problem of it. */

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { doctorResultSchema } from '../doctor/results.ts'
 import { RESULT_SCHEMAS } from '../passthrough/results.ts'
 import { ALIAS_RESULT_SCHEMAS } from '../rules/alias-results.ts'
+import { RULE_SCHEMAS } from '../rules/results.ts'
 import { configSchema } from '../site/config.ts'
 import { siteSchema } from '../site/site.ts'
 import { aliasFileSchema } from '../store/aliases.ts'
@@ -23,7 +24,12 @@ const FILES: Record<string, Published> = {
 }
 
 function published(): Record<string, Published> {
-  const documents = { ...RESULT_SCHEMAS, ...ALIAS_RESULT_SCHEMAS, doctor: doctorResultSchema }
+  const documents = {
+    ...RESULT_SCHEMAS,
+    ...ALIAS_RESULT_SCHEMAS,
+    ...RULE_SCHEMAS,
+    doctor: doctorResultSchema,
+  }
   const results = Object.entries(documents).map(([name, schema]): [string, Published] => [
     name,
     {

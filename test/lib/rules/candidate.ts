@@ -32,7 +32,7 @@ export function makeCandidate(
     usage: [],
     ...changes,
   } as Device
-  return { device, publishedSerial: null, aliases: [], ...more }
+  return { device, description: 'Yubico YubiKey', publishedSerial: null, aliases: [], ...more }
 }
 
 /** Rules of a text that must be sound. */
