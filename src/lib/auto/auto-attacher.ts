@@ -175,7 +175,17 @@ export class AutoAttacher implements Acting {
     const { device } = plugging
     const publishedSerial = this.#serials.get(device.backend)?.get(device.port) ?? null
     const aliases = aliasesIfAny(this.#naming, device)
-    const decision = decide(this.#book.rules, { device, publishedSerial, aliases }, { running })
+    const naming = this.#naming
+    const candidate = {
+      device,
+      publishedSerial,
+      aliases,
+      // Searched for in usb.ids, and only where a rule is about a name.
+      get description() {
+        return naming.namesOf([device])(device)
+      },
+    }
+    const decision = decide(this.#book.rules, candidate, { running })
     return nextStep(plugging, decision, { now: Date.now(), sight }, (which, frontend) =>
       this.#turn.overAt(which, frontend),
     )

@@ -7,7 +7,7 @@ import { type Action, type Rule, ruleLabel } from './rule.ts'
 /** A device as rules see it. */
 export interface Candidate {
   device: Device
-  /** The name that a list shows. */
+  /** The name that a list shows; read only for a rule about a name. */
   description: string
   /** The serial that its backend publishes, where that is another than the device's own: either counts. */
   publishedSerial: string | null

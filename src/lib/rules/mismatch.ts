@@ -10,12 +10,9 @@ import type { Action, RuleTerms } from './rule.ts'
  * @param action what the rule does with it: where that denies a class, a device that does not show its interfaces (yet)
  *   may be of it, and is taken to be
  */
-export function whyNotSelected(
-  selector: Selector,
-  { device, description, publishedSerial, aliases }: Candidate,
-  action: Action,
-): string | undefined {
-  const named = { ...device, description }
+export function whyNotSelected(selector: Selector, candidate: Candidate, action: Action): string | undefined {
+  const { device, publishedSerial, aliases } = candidate
+  const named = selector.kind === 'name' ? { ...device, description: candidate.description } : device
   if (selects(selector, named, aliases)) return undefined
   if (publishedSerial !== null && selects(selector, { ...named, serial: publishedSerial }, aliases)) {
     return undefined
@@ -37,7 +34,7 @@ export function whyNotSelected(
         ? 'it shows no interface, so nobody can tell its class'
         : `it is ${deviceClass(device)}, not ${selector.word}`
     case 'name':
-      return `its name is "${description}"`
+      return `its name is "${candidate.description}"`
     case 'alias':
       return aliases.length === 0 ? 'it has no alias' : `its alias is ${aliases.join(', ')}`
   }
