@@ -5,7 +5,7 @@ import { grantsCheck, operationsCheck, stateFilesCheck, stuckCheck } from './che
 import { denyRulesCheck, policyDirectoryCheck, policyFilesCheck } from './checks/policy.ts'
 import { codeCacheCheck, nodeCheck } from './checks/program.ts'
 import { answersCheck, backendsCheck, portsCheck, proxyCheck } from './checks/qubes.ts'
-import { rulesCheck } from './checks/rules.ts'
+import { aliasesCheck, rulesCheck } from './checks/rules.ts'
 
 /** All checks, in the order in which a person would look: what stands on what comes first. */
 export const CHECKS: readonly Check[] = [
@@ -20,6 +20,7 @@ export const CHECKS: readonly Check[] = [
   storeCheck,
   historyCheck,
   rulesCheck,
+  aliasesCheck,
   policyDirectoryCheck,
   policyFilesCheck,
   denyRulesCheck,

@@ -1,5 +1,6 @@
+import { listAliases } from '../../rules/aliases.ts'
 import { describeProblem, loadRules, rulesDirectoryOf } from '../../rules/load.ts'
-import { type Check, fault, well } from '../check.ts'
+import { type Check, fault, orWell, warn, well } from '../check.ts'
 
 export const rulesCheck: Check = {
   id: 'rules',
@@ -15,5 +16,15 @@ export const rulesCheck: Check = {
     }
     const count = loaded.rules.length
     return [well(count === 0 ? 'none' : `${count} in ${rulesDirectoryOf(site)}`)]
+  },
+}
+
+export const aliasesCheck: Check = {
+  id: 'aliases',
+  title: 'aliases',
+  run: async ({ context }) => {
+    const { aliases, warnings } = await listAliases(context)
+    const findings = warnings.map(({ message, hint }) => warn(message, { fix: hint }))
+    return orWell(findings, aliases.length === 0 ? 'none' : aliases.map(({ name }) => name).join(', '))
   },
 }
