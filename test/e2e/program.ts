@@ -25,12 +25,22 @@ export interface Running {
   done: Promise<Ran>
 }
 
+/** The program on a terminal of its own. */
+export interface Typed {
+  child: ChildProcess
+  /** All that was drawn so far. */
+  screen(): string
+  type(keys: string): void
+  code: Promise<number | null>
+}
+
 /** A lab that tests drive, and the built program run against it. */
 export interface Bench {
   lab: RunningLab
   env: NodeJS.ProcessEnv
   qusb(...args: string[]): Promise<Ran>
   start(args: string[], options?: { env?: NodeJS.ProcessEnv; faultPoint?: string }): Running
+  onTerminal(...args: string[]): Typed
   /** Root's look into a qube's file tree: what a command prints there. */
   inQube(qube: string, command: string): Promise<string>
   /** The device that the store and the backend say is here. */
@@ -113,6 +123,26 @@ export async function startBench(
     }
     return { child, said, done }
   }
+  /** `script` (util-linux) makes the terminal. */
+  const onTerminal: Bench['onTerminal'] = (...args) => {
+    const command = [process.execPath, join(ROOT, 'bin/qusb.cjs'), ...args]
+      .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+      .join(' ')
+    const child = spawn('script', ['-qefc', `stty cols 100 rows 40; ${command}`, '/dev/null'], {
+      env: { ...env, TERM: 'xterm', LC_ALL: 'C.UTF-8' },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    let screen = ''
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      screen += text
+    })
+    return {
+      child,
+      screen: () => screen,
+      type: (keys) => child.stdin?.write(keys),
+      code: new Promise((settle) => child.once('close', settle)),
+    }
+  }
   const qusb: Bench['qusb'] = async (...args) => await start(args).done
 
   return {
@@ -120,6 +150,7 @@ export async function startBench(
     env,
     start,
     qusb,
+    onTerminal,
     inQube: async (qube, command) => (await lab.exec(qube, ['sh', '-c', command])).stdout.toString().trim(),
     device: async (port, backend = 'sys-usb') => {
       const { json } = await qusb('list', '--all', '--json', backend)

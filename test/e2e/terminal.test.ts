@@ -1,9 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, expectClean, startBench, until } from './program.ts'
-
-const PROGRAM = resolve(import.meta.dirname, '../../bin/qusb.cjs')
+import { type Bench, expectClean, startBench, type Typed, until } from './program.ts'
 
 let bench: Bench
 
@@ -12,31 +8,7 @@ beforeAll(async () => {
 })
 afterAll(async () => await bench.end())
 
-interface Typed {
-  child: ChildProcess
-  screen(): string
-  type(keys: string): void
-  code: Promise<number | null>
-}
-
-/** Runs the program on a terminal of its own: `script` (util-linux) makes one. */
-function onTerminal(...args: string[]): Typed {
-  const command = [process.execPath, PROGRAM, ...args].map((word) => `'${word}'`).join(' ')
-  const child = spawn('script', ['-qefc', `stty cols 100 rows 40; ${command}`, '/dev/null'], {
-    env: { ...bench.env, TERM: 'xterm', LC_ALL: 'C.UTF-8' },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  let screen = ''
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    screen += text
-  })
-  return {
-    child,
-    screen: () => screen,
-    type: (keys) => child.stdin?.write(keys),
-    code: new Promise((settle) => child.once('close', settle)),
-  }
-}
+const onTerminal = (...args: string[]): Typed => bench.onTerminal(...args)
 
 describe('on a terminal', () => {
   it('draws a table, and says which site it uses', async () => {

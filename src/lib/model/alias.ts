@@ -73,7 +73,7 @@ export function pinOf(device: Nameable): Pin {
 /** Whether this is the device that was named. */
 export function isNamedDevice(named: NamedDevice, device: Nameable): boolean {
   if (named.vendorId !== device.vendorId || named.productId !== device.productId) return false
-  if (named.serial !== null && named.serial !== device.serial) return false
+  if (named.serial !== device.serial) return false
   if (named.pin === null) return true
   const pin = pinOf(device)
   return (

@@ -18,8 +18,8 @@ export async function withRetries<T>(context: Context, times: number, work: () =
     try {
       return await work()
     } catch (error) {
-      context.signal.throwIfAborted()
-      if (!(error instanceof QusbError) || !PASSING.includes(error.code) || tries >= times) throw error
+      const mayPass = error instanceof QusbError && PASSING.includes(error.code)
+      if (!mayPass || tries >= times || context.signal.aborted) throw error
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS)
       context.progress(`${error.message}: trying again in ${pauseMs / 1000} s (${tries + 1} of ${times})`)
       await sleep(pauseMs, undefined, { signal: context.signal }).catch(() => {})

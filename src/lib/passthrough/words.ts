@@ -23,7 +23,8 @@ export interface FirstWord {
 export function parseWords(words: readonly string[], known: FirstWord): Words {
   const [first, second, third] = words
   if (first === undefined) return { backend: undefined, selector: undefined, frontend: undefined }
-  if (standsAlone(first) || isMeantAsAlias(words, known)) {
+  // No qube's name has a colon: what is wrong with the device is told.
+  if (first.includes(':') || standsAlone(first) || isMeantAsAlias(words, known)) {
     if (third !== undefined) {
       throw new QusbError('USAGE', `"${first}" says its device itself, so "${third}" is one word too many`, {
         hint: 'Write DEVICE FRONTEND, or BACKEND DEVICE FRONTEND.',

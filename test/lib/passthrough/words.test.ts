@@ -33,6 +33,9 @@ describe('parseWords', () => {
     [['sys-usb', '2-1', '@dispvm'], /cannot be the name/],
     [['-k', '2-1', 'work'], /cannot be the name/],
     [['sys-usb:2-1', 'work', 'vault'], /one word too many/],
+    [['class:nonsense', 'work'], /no class "nonsense"/],
+    [['1050:0407@', 'work'], /serial .* is empty/],
+    [['sys-usb:nonsense', 'work'], /does not name a device/],
     [['sys-usb', 'sys-net:2-1', 'work'], /another backend/],
     [['sys-usb', 'x'.repeat(2000), 'work'], /too long/],
   ])('refuses %j', (words, message) => {
