@@ -140,13 +140,12 @@ async function warmUp(directory) {
 }
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'qusb-build-'))
+// However it ends, also by an error that nobody waited for.
+process.on('exit', () => fs.rmSync(directory, { recursive: true, force: true }))
 warmUp(directory)
   .catch((error) => {
     process.stderr.write(`${error.stack}\n`)
     process.exitCode = 1
   })
-  .finally(() => {
-    fs.rmSync(directory, { recursive: true, force: true })
-    // A qubesd that still listens would keep a failed build waiting.
-    process.exit()
-  })
+  // A qubesd that still listens would keep a failed build waiting.
+  .finally(() => process.exit())

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '@oclif/core/run'
+import { settings } from '@oclif/core/settings'
 import { tellFailure } from './failure.ts'
 
 /**
@@ -10,6 +11,8 @@ import { tellFailure } from './failure.ts'
  * @param bundle the file, below the root, that exports the COMMANDS to choose from
  */
 export async function runProgram(args: string[], root: string, bundle: string): Promise<void> {
+  // With NODE_ENV=development or test, oclif would look for sources of the bundle, and for typescript to compile them.
+  settings.enableAutoTranspile = false
   try {
     const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
     pjson.oclif.commands.target = bundle

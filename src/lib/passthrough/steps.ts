@@ -32,7 +32,10 @@ export type Step = (typeof ATTACH_STEPS)[number] | (typeof DETACH_STEPS)[number]
  * crash tests it stops there: QUSB_FAULT_POINT names the step, and the process waits to be killed or signalled.
  */
 export async function reach(step: Step): Promise<void> {
-  if (!__FAULT_POINTS__) return
+  if (__FAULT_POINTS__) await stopAt(step)
+}
+
+async function stopAt(step: Step): Promise<void> {
   if (process.env.QUSB_FAULT_POINT !== step) return
   await new Promise<void>((resume) => {
     // A signal that the program handles lets it go on, so that what it does then is tried.
