@@ -1,9 +1,10 @@
-// Builds the bundles: the product, the lab, and the product with fault points for the crash tests; then the code cache.
+// Builds the bundles: the product, the lab, the product with fault points for the crash tests, and the library; then the
+// code cache.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { build } from 'esbuild'
-import { common } from './bundle/options.mjs'
+import { declareLibrary, makeLibrary } from './bundle/library.mjs'
+import { makeBundle } from './bundle/make.mjs'
 
 const root = resolve(import.meta.dirname, '..')
 const dist = join(root, 'dist')
@@ -11,20 +12,21 @@ const dist = join(root, 'dist')
 const fresh = join(root, `.dist-${process.pid}`)
 
 const bundles = [
-  { entryPoints: ['src/main.ts'], outfile: 'qusb.cjs', define: { __FAULT_POINTS__: 'false' } },
-  { entryPoints: ['src/main.ts'], outfile: 'qusb-fault-points.cjs', define: { __FAULT_POINTS__: 'true' } },
-  { entryPoints: ['src/lab/main.ts'], outfile: 'lab.cjs', define: { __FAULT_POINTS__: 'false' } },
+  { entry: 'src/main.ts', outfile: join(fresh, 'qusb.cjs') },
+  { entry: 'src/main.ts', outfile: join(fresh, 'qusb-fault-points.cjs'), faultPoints: true },
+  { entry: 'src/lab/main.ts', outfile: join(fresh, 'lab.cjs') },
 ]
+const made = ['qusb.cjs', 'qusb-fault-points.cjs', 'lab.cjs', 'library.mjs', 'types']
 
 try {
   mkdirSync(fresh)
-  await Promise.all(
-    bundles.map((bundle) => build({ ...common, ...bundle, outfile: join(fresh, bundle.outfile) })),
-  )
-  for (const { outfile } of bundles) writeInAscii(join(fresh, outfile))
+  await Promise.all([...bundles.map(makeBundle), makeLibrary(join(fresh, 'library.mjs'))])
+  declareLibrary(join(fresh, 'types'))
   mkdirSync(dist, { recursive: true })
   rmSync(join(dist, 'qusb.cjs.cache'), { force: true })
-  for (const { outfile } of bundles) renameSync(join(fresh, outfile), join(dist, outfile))
+  // A directory takes the place of an empty one only.
+  rmSync(join(dist, 'types'), { recursive: true, force: true })
+  for (const name of made) renameSync(join(fresh, name), join(dist, name))
   const cache = spawnSync(process.execPath, [join(root, 'scripts/code-cache.cjs'), join(dist, 'qusb.cjs')], {
     stdio: ['ignore', 'ignore', 'inherit'],
     timeout: 60_000,
@@ -34,14 +36,4 @@ try {
     throw new Error('no code cache was made')
 } finally {
   rmSync(fresh, { recursive: true, force: true })
-}
-
-/**
- * Escapes what esbuild left: letters in comments and regular expressions. One beyond Latin-1 would make the whole text
- * two bytes a character, and V8 reads it at every start; bin/qusb.cjs counts on ASCII.
- */
-function writeInAscii(file) {
-  const code = readFileSync(file, 'utf8')
-  const spell = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
-  writeFileSync(file, code.replace(/[^\0-\x7f]/g, spell))
 }

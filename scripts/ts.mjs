@@ -20,5 +20,16 @@ await build({
   define: { __FAULT_POINTS__: 'false' },
   loader: texts,
   logLevel: 'warning',
+  plugins: [
+    {
+      // What is JavaScript already is loaded from its own place, which it may ask for.
+      name: 'as-it-is',
+      setup: ({ onResolve }) =>
+        onResolve({ filter: /^\..*\.mjs$/ }, ({ path, resolveDir }) => ({
+          path: resolve(resolveDir, path),
+          external: true,
+        })),
+    },
+  ],
 })
 process.exitCode = spawnSync(process.execPath, [out, ...args], { stdio: 'inherit' }).status ?? 1

@@ -124,6 +124,8 @@ export const common = {
   loader: texts,
   plugins: [lean],
   absWorkingDir: join(import.meta.dirname, '../..'),
+  // The names of files stand in the bundle: the same ones wherever node_modules really is.
+  preserveSymlinks: true,
   logLevel: 'warning',
   legalComments: 'none',
 }

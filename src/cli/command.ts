@@ -1,14 +1,13 @@
-import { userInfo } from 'node:os'
 import { Command } from '@oclif/core/command'
 import { boolean } from '@oclif/core/flags'
-import { QusbError } from '../lib/errors.ts'
+import type { QusbError } from '../lib/errors.ts'
 import type { SignalDiversion } from '../lib/host/run-command.ts'
 import { cleanText } from '../lib/model/text.ts'
 import type { Context } from '../lib/passthrough/context.ts'
-import { QubeDirectory } from '../lib/passthrough/qube-directory.ts'
+import { openContext } from '../lib/passthrough/open-context.ts'
 import type { Warning } from '../lib/passthrough/results.ts'
-import { type Config, loadConfig } from '../lib/site/config.ts'
-import { loadSite, type Site } from '../lib/site/site.ts'
+import type { Config } from '../lib/site/config.ts'
+import type { Site } from '../lib/site/site.ts'
 import { startProgress } from '../lib/view/progress.ts'
 import { describeTerminal, type Terminal } from '../lib/view/terminal.ts'
 import { renderWarnings } from '../lib/view/warnings.ts'
@@ -56,19 +55,14 @@ export abstract class QusbCommand extends Command {
     } = { undoes: true },
   ): Context {
     const siteFile = process.env.QUSB_SITE
-    const site = loadSite(siteFile)
+    const progress = startProgress(process.stderr)
+    const run = { signal: abortOnSignals(() => this.progress(''), options), progress }
+    const context = openContext(siteFile, run, options.readConfig)
     if (siteFile !== undefined && siteFile !== '' && process.stderr.isTTY === true) {
       process.stderr.write(`qusb: using the site ${cleanText(siteFile, 200).text} (QUSB_SITE)\n`)
     }
-    this.progress = startProgress(process.stderr)
-    return {
-      site,
-      config: (options.readConfig ?? loadConfig)(site),
-      directory: new QubeDirectory(site),
-      user: loginName(),
-      signal: abortOnSignals(() => this.progress(''), options),
-      progress: this.progress,
-    }
+    this.progress = progress
+    return context
   }
 
   /** What stdout can show. */
@@ -102,19 +96,5 @@ export abstract class QusbCommand extends Command {
     if (failure === undefined) return
     if (flags.json) process.exitCode = failure.exitCode
     else process.exitCode = tellFailure(failure, flags)
-  }
-}
-
-/** The user behind sudo or su, else the process's own. */
-function loginName(): string {
-  const sudo = process.env.SUDO_USER
-  if (process.getuid?.() === 0 && sudo !== undefined && /^[a-zA-Z0-9_.-]{1,32}$/.test(sudo)) return sudo
-  try {
-    return cleanText(userInfo().username, 64).text
-  } catch (error) {
-    // A uid without a passwd entry.
-    if (process.getuid === undefined)
-      throw new QusbError('INTERNAL', 'this system has no user ids', { cause: error })
-    return String(process.getuid())
   }
 }
