@@ -2,30 +2,20 @@
 // With --check it writes nothing, and fails where a file differs from what it would write.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describeCommands, makeManifest } from './reference/commands.ts'
+import { describeCommands, makeManifests } from './reference/commands.ts'
+import { readChangelogDate } from './reference/date.ts'
 import { renderManPage, renderOverview } from './reference/man.ts'
 import { fillReadme } from './reference/markdown.ts'
 
 const root = process.cwd()
 const check = process.argv.includes('--check')
 
-/** The date of the man pages is that of the newest version in the changelog: the same on every machine. */
-function changelogDate(): string {
-  const [, year, month, day] =
-    /^## .*(\d{4})-(\d\d)-(\d\d)$/m.exec(readFileSync('CHANGELOG.md', 'utf8')) ?? []
-  const months =
-    'January February March April May June July August September October November December'.split(' ')
-  const name = months[Number(month) - 1]
-  if (name === undefined) throw new Error('CHANGELOG.md has no "## VERSION - YYYY-MM-DD"')
-  return `${name} ${Number(day)}, ${year}`
-}
-
 async function generate(): Promise<Map<string, string>> {
-  const manifest = await makeManifest(root)
-  const commands = describeCommands(manifest)
-  const date = changelogDate()
+  const { all } = await makeManifests(root)
+  const commands = describeCommands(all)
+  const date = readChangelogDate(root)
   return new Map([
-    ['oclif.manifest.json', `${JSON.stringify(manifest, null, 2)}\n`],
+    ['oclif.manifest.json', `${JSON.stringify(all, null, 2)}\n`],
     ['README.md', fillReadme(readFileSync('README.md', 'utf8'), commands)],
     ['man/qusb.1', renderOverview(readFileSync('scripts/reference/overview.mdoc', 'utf8'), commands, date)],
     ...commands.map((command): [string, string] => [

@@ -31,12 +31,18 @@ export interface FlagDoc {
 }
 
 /**
- * The manifest of all commands, the lab's too, made from their classes.
+ * The manifests, made from the commands' classes: of all commands, for the sources, and of the product's alone, for
+ * dom0's package, which leaves the lab out.
  * @param root the project's directory
  */
-export async function makeManifest(root: string): Promise<Manifest> {
-  const classes = new Map<string, unknown>(Object.entries(labCommands))
-  for (const [id, command] of Object.entries(productCommands)) classes.set(id, await command.load())
+export async function makeManifests(root: string): Promise<{ all: Manifest; product: Manifest }> {
+  const product = new Map<string, unknown>()
+  for (const [id, command] of Object.entries(productCommands)) product.set(id, await command.load())
+  const all = new Map([...product, ...Object.entries(labCommands)])
+  return { all: await makeManifest(root, all), product: await makeManifest(root, product) }
+}
+
+async function makeManifest(root: string, classes: ReadonlyMap<string, unknown>): Promise<Manifest> {
   const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const plugin = new Plugin({
     root,
