@@ -22,6 +22,9 @@ const patches = {
       errtermwidth: { get: () => columns || termwidth(process.stderr) },
     });`,
   ],
+  // An argument that is missing is asked for, or an error. oclif takes it from stdin where that is a pipe, which in a
+  // script's loop is what the loop reads, and would let `echo 2-1 | qusb detach sys-usb` detach.
+  '@oclif/core/lib/parser/parse.js': ['if (arg.ignoreStdin || stdinRead)', 'if (true)'],
   // One small manifest is read: the promises of node:fs bring readline and watchers with them.
   '@oclif/core/lib/util/fs.js': [
     "await (0, promises_1.readFile)(path, 'utf8')",

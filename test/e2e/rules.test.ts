@@ -182,6 +182,13 @@ describe('rule add, list and remove', () => {
     expect(rulesIn(ownFile()).sort()).toEqual(ids.map((id) => `${id}  *  work  allow`))
   })
 
+  it('take no word from stdin', async () => {
+    const ran = await withInput('vault\n', 'rule', 'add', '1050:0407', '--json')
+    expect(ran).toMatchObject({ code: 2, json: { error: { message: 'FRONTEND is missing' } } })
+    const detach = await withInput('2-1\n', 'detach', 'sys-usb', '--json')
+    expect(detach).toMatchObject({ code: 2, json: { error: { message: 'DEVICE is missing' } } })
+  })
+
   it('are lines for a script, and a table for a person', async () => {
     setRules({ 'a.rules': '1050:0407 * vault allow retry=2\n* sys-usb @none deny\n' })
     const { stdout } = await bench.qusb('rule', 'list')

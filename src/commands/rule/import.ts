@@ -31,7 +31,7 @@ The first two name no qube, so --to does. What cannot be said as a rule is left 
     },
   ]
   static override args = {
-    file: string({ description: 'file to read; by default stdin', ignoreStdin: true }),
+    file: string({ description: 'file to read; by default stdin' }),
   }
   static override flags = {
     from: stringFlag({

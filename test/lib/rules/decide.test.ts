@@ -65,6 +65,31 @@ describe('decide', () => {
     expect(decision.considered[0]?.why).toMatch(why)
   })
 
+  it('takes a device that shows no interface (yet) for one of a class that is denied, and of no class that is given', () => {
+    const rules = rulesOf('class:input * @none deny\n* * work allow')
+    const bare = makeCandidate({ interfaces: [] })
+    const decision = decide(rules, bare, running())
+    expect(decision).toMatchObject({ action: 'deny', rule: rules[0] })
+    expect(decision.considered[0]?.why).toMatch(/may be/)
+    expect(decide(rulesOf('class:input * work allow'), bare, running())).toMatchObject({ action: 'none' })
+    expect(decide(rules, makeCandidate({ interfaces: ['080650'] }), running())).toMatchObject({
+      action: 'allow',
+    })
+  })
+
+  it.each([
+    ['class:input', {}, 'wins', /first/],
+    ['class:camera', {}, 'no-match', /it is security-key, not camera/],
+    ['name:*yubi*', {}, 'wins', /first/],
+    ['name:*nitro*', {}, 'no-match', /its name is "Yubico YubiKey"/],
+    ['red-key', { aliases: ['red-key'] }, 'wins', /first/],
+    ['red-key', { aliases: ['blue-key'] }, 'no-match', /its alias is blue-key/],
+    ['red-key', {}, 'no-match', /no alias/],
+  ])('%s', (device, more, outcome, why) => {
+    const { considered } = decide(rulesOf(`${device} * work allow`), makeCandidate({}, more), running())
+    expect(considered).toMatchObject([{ outcome, why: expect.stringMatching(why) }])
+  })
+
   it('takes the serial that the backend publishes as well', () => {
     const rules = rulesOf('1050:0407@OTHER * work allow')
     expect(decide(rules, makeCandidate({}, { publishedSerial: 'OTHER' }), running())).toMatchObject({

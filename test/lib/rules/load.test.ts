@@ -86,6 +86,20 @@ describe('loadRules', () => {
     expect(problemsOf(site)).toEqual([expect.stringMatching(/more than 64 files/)])
   })
 
+  it('refuses a rule about an alias that there is not, or that cannot be looked up', () => {
+    const { site, directory } = siteWith({ 'a.rules': '\n  red-key * vault allow\n' })
+    expect(problemsOf(site)).toEqual([`${join(directory, 'a.rules')}:2:3: there is no alias "red-key"`])
+    const named = { vendorId: '1050', productId: '0407', serial: '1', pin: null, description: 'YubiKey' }
+    const file = join(site.configDir, 'aliases.json')
+    writeFileSync(file, JSON.stringify({ schema: 1, aliases: [{ name: 'red-key', devices: [named] }] }))
+    expect(problemsOf(site)).toEqual([])
+    writeFileSync(file, 'nonsense')
+    expect(problemsOf(site)).toEqual([expect.stringMatching(/aliases.json.* is not JSON/)])
+    // Who names no alias does without.
+    writeFileSync(join(directory, 'a.rules'), GOOD)
+    expect(problemsOf(site)).toEqual([])
+  })
+
   it('refuses what is not UTF-8', () => {
     const { site, directory } = siteWith({})
     writeFileSync(join(directory, 'a.rules'), Buffer.from([0x2a, 0x20, 0x2a, 0x20, 0xff, 0x0a]))
