@@ -333,6 +333,45 @@ describe('qubes', () => {
   })
 })
 
+describe('auto-attach', () => {
+  it('rules, and no watcher that applies them', async () => {
+    mkdirSync(dom0('etc/qusb/rules.d'), { mode: 0o700, recursive: true })
+    put('etc/qusb/rules.d/50-mine.rules', 'class:storage  *  work  deny\n0951:1666  *  vault  allow\n')
+    expectOnly(await doctor(), 'watcher', 'warning', /^1 rule attaches devices, and no watcher runs/, 0)
+    put('etc/qusb/rules.d/50-mine.rules', 'class:camera  *  work  allow\n')
+    const watching = bench.start(['watch', '--auto', '--json'])
+    undo.push(async () => {
+      watching.child.kill('SIGTERM')
+      await watching.done
+    })
+    await until('the watcher is seen', async () => (await doctor()).check('watcher').state === 'ok')
+    expect((await doctor()).unwell).toEqual([])
+  })
+
+  it('pieces of a USB qube that is set up are missing or changed, there and in dom0', async () => {
+    const setUp = await bench.qusb('setup', 'backend', 'sys-usb', '--group', 'root')
+    expect(setUp.code, setUp.stderr).toBe(0)
+    undo.push(async () =>
+      expect(await bench.qusb('setup', 'remove', '--group', 'root')).toMatchObject({ code: 0 }),
+    )
+    const told = await doctor()
+    expect(told.unwell, told.stdout).toEqual([])
+    expect(told.check('hints').findings[0]?.message).toBe('sys-usb')
+
+    const { files } = JSON.parse(readFileSync(dom0('var/lib/qusb-setup/installed.json'), 'utf8')).backends[0]
+    const rule = files.find(({ path }: { path: string }) => path.endsWith('.rules')).path
+    await bench.inQube('sys-usb', `echo '# mine' >>"$QUSB_ROOT${rule}"`)
+    expectOnly(await doctor(), 'hints', 'warning', /^sys-usb: .*\.rules is not what was installed/, 0)
+    await bench.inQube('sys-usb', `rm "$QUSB_ROOT${rule}"`)
+    expectOnly(await doctor(), 'hints', 'warning', /^sys-usb: .*\.rules is missing/, 0)
+    expect((await doctor(['work'])).check('hints').state).toBe('ok')
+    rmSync(dom0('etc/qubes/policy.d/30-qusb.policy'))
+    const named = await doctor(['work'])
+    expectOnly(named, 'hints', 'warning', /30-qusb\.policy is missing/, 0)
+    expect(named.check('hints').findings[0]?.fix).toBe('sudo qusb setup dom0')
+  })
+})
+
 describe('what was left over', () => {
   const attach = async (): Promise<void> => {
     const ran = await bench.qusb('attach', 'sys-usb', '1-1', 'work')

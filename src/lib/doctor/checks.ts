@@ -1,4 +1,5 @@
 import type { Check } from './check.ts'
+import { hintsCheck, watcherCheck } from './checks/auto.ts'
 import { clientCheck, clockCheck, groupCheck, qubesdCheck } from './checks/dom0.ts'
 import { configCheck, directoriesCheck, historyCheck, storeCheck } from './checks/files.ts'
 import { grantsCheck, operationsCheck, stateFilesCheck, stuckCheck } from './checks/leftovers.ts'
@@ -28,6 +29,8 @@ export const CHECKS: readonly Check[] = [
   answersCheck,
   proxyCheck,
   portsCheck,
+  watcherCheck,
+  hintsCheck,
   grantsCheck,
   operationsCheck,
   stateFilesCheck,

@@ -1,8 +1,9 @@
-import { chmodSync, closeSync, openSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { QusbError } from '../errors.ts'
 import { parseQubeName, type QubeName } from '../model/names.ts'
+import { connectUnix } from '../qubes/admin/connect.ts'
 import type { Site } from '../site/site.ts'
 
 /** The longest descriptor that is read, bytes: a service, an argument and names are shorter. */
@@ -71,6 +72,20 @@ export async function listenForHints(
       for (const socket of callers) socket.destroy()
       server.close(() => closeSync(directory))
     },
+  }
+}
+
+/** Whether a watcher takes hints: it is connected to, and told nothing. */
+export async function isWatcherThere(site: Site): Promise<boolean> {
+  if (!existsSync(hintSocketOf(site))) return false
+  const socket = connectUnix(hintSocketOf(site))
+  try {
+    return await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+      socket.setTimeout(SAY_MS, () => resolve(false))
+    })
+  } finally {
+    socket.destroy()
   }
 }
 

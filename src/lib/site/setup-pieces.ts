@@ -37,14 +37,15 @@ export function planFile(path: string, content: string, what: string, owner: Own
   }
 }
 
-/** What of it is the same whoever may give hints; and the policy once nobody may. */
+/** All of it, where these USB qubes may give hints. */
 export function dom0Pieces(
   site: Site,
+  backends: readonly QubeName[] = [],
 ): ({ path: string; content: string } | { path: string; target: string })[] {
   return [
     { path: join(site.unitDir, UNIT), content: watchUnit },
     { path: join(site.rpcDir, SERVICE), target: join(site.runDir, 'plugged.sock') },
-    { path: join(site.keptPolicyDir, POLICY), content: pluggedPolicy([]) },
+    { path: join(site.keptPolicyDir, POLICY), content: pluggedPolicy(backends) },
   ]
 }
 
