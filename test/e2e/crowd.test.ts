@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Bench, grants, type Ran, startBench } from './program.ts'
 
-/** 2 backends of 20 devices, and frontends enough for all of them. */
-const BACKENDS = ['sys-usb', 'sys-usb-b']
-const PORTS = Array.from({ length: 20 }, (_, i) => (i < 10 ? `1-${i + 1}` : `2-${i - 9}`))
-const FRONTENDS = Array.from({ length: 10 }, (_, i) => `work${i}`)
+/** A backend's kernel gives away devices at 16 ports; and frontends enough for all of them. */
+const BACKENDS = Array.from({ length: 13 }, (_, i) => `sys-usb-${i}`)
+const PORTS = Array.from({ length: 16 }, (_, i) => (i < 8 ? `1-${i + 1}` : `2-${i - 7}`))
+const FRONTENDS = Array.from({ length: 20 }, (_, i) => `work${i}`)
 
 let bench: Bench
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
   bench = await startBench({
     qubes: [
       ...BACKENDS.map((name) => ({ name, backend: true })),
-      ...FRONTENDS.map((name) => ({ name, vhciPorts: 12 })),
+      ...FRONTENDS.map((name) => ({ name, vhciPorts: 12, importSeconds: 600 })),
     ],
     devices: BACKENDS.flatMap((backend) =>
       PORTS.map((port) => ({
@@ -27,28 +27,27 @@ beforeAll(async () => {
       })),
     ),
   })
-  // 40 processes on a small machine wait for the processor, not for a qube.
+  // 200 processes on a small machine wait for the processor, not for a qube.
   const site = JSON.parse(readFileSync(bench.lab.site, 'utf8'))
   site.limits = { surveyMs: 60_000, connectSeconds: 60 }
   writeFileSync(bench.lab.site, JSON.stringify(site))
 }, 120_000)
 afterAll(async () => await bench.end(), 60_000)
 
-it('40 at once on different devices: no update is lost', { timeout: 600_000 }, async () => {
-  const places = BACKENDS.flatMap((backend) => PORTS.map((port) => ({ backend, port })))
+it('200 at once on different devices: no update is lost', { timeout: 600_000 }, async () => {
+  const places = BACKENDS.flatMap((backend) => PORTS.map((port) => ({ backend, port }))).slice(0, 200)
+  expect(places).toHaveLength(200)
   const ran: Ran[] = await Promise.all(
     places.map(async ({ backend, port }, i) => {
       const frontend = FRONTENDS[i % FRONTENDS.length] ?? ''
       const running = bench.start(['attach', backend, port, frontend, '--timeout', '600', '--json'])
-      // The lab goes first: it is the one machine that all of them wait for, and its proxy has limits of its own.
+      // The lab goes first: it is the one machine that all of them wait for.
       setPriority(running.child.pid ?? 0, 19)
       return await running.done
     }),
   )
-  // The proxy's own limit of 5 s may strike on a starved machine: then that attach failed, said so, and was undone.
-  for (const each of ran) expect([0, 9, 10], each.stdout + each.stderr).toContain(each.code)
-  const done = places.filter((_, i) => ran[i]?.code === 0).map(({ backend, port }) => `${backend} ${port}`)
-  expect(done.length).toBeGreaterThan(20)
+  for (const each of ran) expect(each, each.stderr).toMatchObject({ code: 0, json: { changed: true } })
+  const done = places.map(({ backend, port }) => `${backend} ${port}`)
 
   const { json } = await bench.qusb('list', '--attached', '--json')
   expect(grants(bench)).toEqual([])

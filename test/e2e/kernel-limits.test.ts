@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { FaultName } from '../../src/lab/faults.ts'
 import { driverOf, endMachines, startMachines, takenPorts, whyNoMachines } from './kernel-lab.ts'
 import { type Bench, expectClean } from './program.ts'
 
@@ -35,7 +36,68 @@ describe.skipIf(why !== null)(`limits of real kernels${why === null ? '' : ` (${
     await expectClean(bench, '2-1', 'work')
   })
 
-  it("the backend's table of ports full (16, and none is ever freed): said clearly, or a way round it", async () => {
+  describe('faults of services', () => {
+    const attach = async (...more: string[]) =>
+      await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--json', ...more)
+    /** Sets a fault, does the work, and takes the fault back; then everything works, and both sides are clean. */
+    const under = async (
+      [name, qube, value]: [FaultName, string, string?],
+      work: () => Promise<void>,
+    ): Promise<void> => {
+      await bench.lab.fault(name, qube, value === undefined ? {} : { value })
+      try {
+        await work()
+      } finally {
+        await bench.lab.fault(name, qube, { off: true })
+      }
+      await bench.qusb('detach', 'sys-usb', '2-1', 'work')
+      await expectClean(bench, '2-1', 'work')
+      expect(await takenPorts(bench, 'work')).toEqual([])
+    }
+
+    it('late and slow: done all the same', async () => {
+      await under(['late-answer', 'sys-usb', '1'], async () => {
+        expect(await attach()).toMatchObject({ code: 0, json: { changed: true } })
+      })
+      await under(['slow-attach', 'sys-usb', '2'], async () => {
+        expect(await attach()).toMatchObject({ code: 0, json: { changed: true } })
+      })
+    })
+
+    it('an attach that hangs: TIMEOUT, and undone', async () => {
+      await under(['attach-hangs', 'sys-usb'], async () => {
+        const ran = await attach('--timeout', '3')
+        expect(ran.code, ran.stderr).toBe(9)
+        expect(await bench.device('2-1')).toMatchObject({ attachedTo: null })
+      })
+    })
+
+    it('a service that is missing: NO_PROXY, on the side that it is', async () => {
+      for (const qube of ['work', 'sys-usb']) {
+        await under(['service-missing', qube], async () => {
+          const ran = await attach()
+          expect(ran.code, ran.stderr).toBe(8)
+          expect(ran.json.error.message).toContain(`${qube} (`)
+        })
+      }
+    })
+
+    it('a shell that answers something else: its answer is not used', async () => {
+      await under(['hostile-answer', 'sys-usb', 'echo qusb; cat'], async () => {
+        expect((await attach()).code).toBe(7)
+      })
+    })
+
+    it('a qube that is paused: NOT_RUNNING, and not asked', async () => {
+      await under(['pause', 'work'], async () => {
+        const ran = await attach()
+        expect(ran.code, ran.stderr).toBe(7)
+        expect(ran.json.error.message).toContain('paused')
+      })
+    })
+  })
+
+  it("the backend's table of ports full (16, and none is ever freed): said clearly", async () => {
     const filled = await bench.lab.exec('sys-usb', [
       'sh',
       '-c',
@@ -51,8 +113,9 @@ describe.skipIf(why !== null)(`limits of real kernels${why === null ? '' : ` (${
       sizeMiB: 1,
     })
     const ran = await bench.qusb('attach', 'sys-usb', '2-2', 'work', '--json')
-    if (ran.code === 0) await bench.qusb('detach', 'sys-usb', '2-2')
-    else expect(ran).toMatchObject({ code: 10, json: { error: { code: 'ATTACH_FAILED' } } })
+    expect(ran, ran.stderr).toMatchObject({ code: 10, json: { error: { code: 'ATTACH_FAILED' } } })
+    expect(ran.json.error.message).toContain('16 ports')
+    expect(ran.json.error.hint).toContain('restart sys-usb')
     await expectClean(bench, '2-2', 'work')
     // Those that have a slot go on.
     expect(await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--json')).toMatchObject({ code: 0 })

@@ -70,8 +70,10 @@ export const qubeSchema = z.strictObject({
     .prefault({}),
   /** An HVM whose USB goes to a stub domain: a second socket `NAME-dm`, and no frontend proxy in the qube itself. */
   stubdom: z.boolean().default(false),
-  /** Free ports of the virtual host, for each of USB 2 and USB 3. */
-  vhciPorts: z.number().int().min(0).max(15).default(8),
+  /** Free ports of the virtual host, for each of USB 2 and USB 3; 8 when left out. A real kernel has what it has. */
+  vhciPorts: z.number().int().min(0).max(15).optional(),
+  /** How long its proxy waits for a device to appear; left out as the real one, 5 s, which a crowd on a small machine misses. */
+  importSeconds: z.number().int().min(1).max(600).optional(),
   /** False: a detach at the backend leaves the device on usbip-host, as versions up to 4.3.6 do. */
   rebindsOnDetach: z.boolean().default(true),
   /** `two-words`: what is published before linux-utils 4.3.0 (two words, no interfaces). */

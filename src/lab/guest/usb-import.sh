@@ -43,8 +43,14 @@ hand_over "$vhci/attach" "$port 0 $devid $number" || exit 1
 exec </dev/null >/dev/null
 
 state_file=$QUSB_ROOT/var/run/qubes/usb-import-$backend-$busid.state
+# The real one has 25 tries; importSeconds of the lab's file is for machines that many qubes share.
+most=25
+if [ -r "$QUSB_ROOT/lab/import-seconds" ]; then
+  read -r seconds <"$QUSB_ROOT/lab/import-seconds"
+  most=$((seconds * 5))
+fi
 tries=0
-while [ $tries -lt 25 ]; do
+while [ $tries -lt $most ]; do
   if row "$hub" "$padded" && [ "$r_state" = 006 ] && [ -e "$QUSB_ROOT/sys/bus/usb/devices/$r_local/busnum" ]; then
     echo "$port" >"$state_file"
     exit 0

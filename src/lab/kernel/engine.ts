@@ -84,6 +84,10 @@ export const createKernelEngine: CreateEngine = (host) => {
     const initrd = join(folder, 'initrd')
     const role = qube.backend && !isStubdom ? 'backend' : 'frontend'
     const { publishes, profileNoise } = qube
+    if (qube.vhciPorts !== undefined)
+      throw new NotInThisEngine(
+        'the kernel engine has as many ports as its kernel: vhciPorts is for the process engine',
+      )
     const programs = servicesOf(domain)
     const config = { name, domid, role, token, publishes, profileNoise, programs } as const
     await writeFile(initrd, buildImage(base, config), { mode: 0o600 })

@@ -31,6 +31,7 @@ export function servicesOf({ qube, isStubdom }: Domain): Readonly<Record<string,
     ...(exports ? { [`${RPC}/qubes.USB`]: usbExport } : {}),
     // A stub domain cannot detach; a backend and a frontend can, each its own way.
     ...((isFrontend && !isStubdom) || exports ? { [`${RPC}/qubes.USBDetach`]: detach } : {}),
+    ...(qube.importSeconds === undefined ? {} : { 'lab/import-seconds': `${qube.importSeconds}\n` }),
     ...(isBackend && !qube.rebindsOnDetach ? { 'etc/qubes/usb-leave-on-usbip-host': '' } : {}),
   }
 }

@@ -155,6 +155,13 @@ export class Backend {
     if (word === 'del') return
     if (!this.#matched.has(port) && this.#matched.size >= MATCH_SLOTS) throw new KernelError('ENOMEM', text)
     this.#matched.add(port)
+    this.#showMatched()
+  }
+
+  /** As the real file reads: every name ever added, each followed by a space. */
+  #showMatched(): void {
+    const text = [...this.#matched].map((port) => `${port} `).join('')
+    writeAttributes(join(this.#parts.root, 'sys/bus/usb/drivers/usbip-host'), { match_busid: text })
   }
 
   async bindHost(port: string): Promise<void> {

@@ -52,6 +52,7 @@ export function writeGuestFiles(root: string, domain: Domain, bootId: string): v
   writeText(join(root, 'proc/sys/kernel/random/boot_id'), `${bootId}\n`)
   if (!qube.rebindsOnDetach) writeText(join(root, 'etc/qubes/usb-leave-on-usbip-host'), '')
   if (qube.profileNoise !== '') writeText(join(root, 'lab/profile'), qube.profileNoise)
+  if (qube.importSeconds !== undefined) writeText(join(root, 'lab/import-seconds'), `${qube.importSeconds}\n`)
   for (const dir of ['run/qubes', 'var/log', 'lab', 'etc/qubes-rpc', 'tmp'])
     mkdirSync(join(root, dir), { recursive: true })
   symlinkSync('../run', join(root, 'var/run'))

@@ -19,6 +19,8 @@ import { UsbTree } from './usb-tree.ts'
 import { Vhci } from './vhci.ts'
 
 const CONTROLLER = 'devices/pci0000:00/0000:00:14.0'
+/** Of each hub, as with the kernels of Qubes. */
+const VHCI_PORTS = 8
 /** How long a bind waits for the unbind that was written before it into another file. */
 const BIND_PATIENCE = 200
 
@@ -80,7 +82,9 @@ export class Qube {
       this.backend = null
     }
     const importsHere = isStubdom || (qube.proxy.frontend && !qube.stubdom)
-    this.vhci = importsHere ? new Vhci(parts.root, tree, parts.links, qube.vhciPorts, parts.log) : null
+    this.vhci = importsHere
+      ? new Vhci(parts.root, tree, parts.links, qube.vhciPorts ?? VHCI_PORTS, parts.log)
+      : null
   }
 
   get agentPid(): number {
@@ -185,13 +189,7 @@ export class Qube {
 
   #controlFiles(): readonly string[] {
     const drivers = 'sys/bus/usb/drivers'
-    const backend = [
-      'usb/bind',
-      'usb/unbind',
-      'usbip-host/bind',
-      'usbip-host/unbind',
-      'usbip-host/match_busid',
-    ]
+    const backend = ['usb/bind', 'usb/unbind', 'usbip-host/bind', 'usbip-host/unbind']
     return [
       ...(this.backend === null ? [] : backend.map((file) => `${drivers}/${file}`)),
       ...(this.vhci === null

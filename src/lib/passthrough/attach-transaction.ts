@@ -16,8 +16,9 @@ import {
 } from './attach-choice.ts'
 import type { Context } from './context.ts'
 import { requireNotDenied } from './deny-list.ts'
-import { requireFreePort } from './explain.ts'
+import { requireExportSlot, requireFreePort } from './explain.ts'
 import { endRecords, eventOf, makeRecord, putRecord } from './journal.ts'
+import { surveyOf } from './look.ts'
 import { lockFrontendInTime } from './place-locks.ts'
 import { type Place, release } from './release.ts'
 import { reach } from './steps.ts'
@@ -49,6 +50,7 @@ export async function attachUnderLock(
 export async function requireAllowed(context: Context, chosen: Chosen): Promise<void> {
   const { device, place } = chosen
   requireFreePort(device, frontendSurvey(chosen))
+  requireExportSlot(device, surveyOf(chosen.seen, place.backend))
   await Promise.all([requireNoDenyRule(context, place), requireNotDenied(context, place, device)])
 }
 

@@ -37,6 +37,25 @@ export function requireFreePort(device: Device, frontend: QubeSurvey | null): vo
   )
 }
 
+/** How many ports usbip-host can ever have exported; MAX_BUSID in Linux, drivers/usb/usbip/stub.h. */
+const EXPORT_SLOTS = 16
+
+/**
+ * Linux keeps each port that was ever exported in a table and frees no entry while its module is loaded: the proxy
+ * would fail without a word that reaches us.
+ * @throws QusbError ATTACH_FAILED
+ */
+export function requireExportSlot(device: Device, { exportSlots }: QubeSurvey): void {
+  if (exportSlots.length < EXPORT_SLOTS || exportSlots.includes(device.port)) return
+  throw new QusbError(
+    'ATTACH_FAILED',
+    `${device.backend} has given away devices at ${exportSlots.length} ports, and its kernel cannot give away one at yet another (${device.port})`,
+    {
+      hint: `Plug the device into one of those ports (${exportSlots.slice(0, 5).join(', ')}, …), or restart ${device.backend}.`,
+    },
+  )
+}
+
 /**
  * Why an attach did not come through, from what was seen before, how the call ended and what is seen now.
  * @param seen after the call

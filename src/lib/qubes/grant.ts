@@ -4,6 +4,7 @@ import {
   existsSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   openSync,
   readdirSync,
   statSync,
@@ -138,7 +139,13 @@ function removeFile(file: string): void {
   try {
     unlinkSync(file)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    // A file system that is mounted read-only refuses before it looks whether the file is there.
+    if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return
+    throw new QusbError('REFUSED', `cannot take away the grant ${file}: it goes on allowing this attach`, {
+      hint: `Remove it by hand: rm ${file}`,
+      detail: (error as Error).message,
+      cause: error,
+    })
   }
 }
 

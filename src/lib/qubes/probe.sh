@@ -148,6 +148,8 @@ qusb_imports() {
 }
 
 qusb_services() {
+  file=$root/sys/bus/usb/drivers/usbip-host/match_busid
+  [ -f "$file" ] && qusb_first "$file" && printf 'K %s\n' "$v"
   for directory in "$root/etc/qubes-rpc" "$root/usr/local/etc/qubes-rpc"; do
     for name in qubes.USBAttach qubes.USBDetach qubes.USB; do
       [ -e "$directory/$name" ] && echo "X $name"

@@ -1,7 +1,7 @@
 import { type Device, deviceSchema } from '../model/device.ts'
 import { SERIAL_LIMIT } from '../model/identity.ts'
 import { DOM0, parseQubeName, type QubeName } from '../model/names.ts'
-import { comparePorts, type Port } from '../model/port.ts'
+import { comparePorts, type Port, parsePort } from '../model/port.ts'
 import { cleanText } from '../model/text.ts'
 import { type DeviceFacts, readDevice } from './device-facts.ts'
 import { readImportProcesses, readImports, readStateFiles, readVhci } from './imports.ts'
@@ -9,6 +9,9 @@ import { type Published, readPublished } from './published.ts'
 import { type QubeSurvey, UNCOMPILED } from './survey-facts.ts'
 import { type DeviceRecord, readTranscript } from './transcript.ts'
 import { type DeviceUse, readUse } from './usage.ts'
+
+/** More than the table of any kernel has. */
+const EXPORT_SLOTS_READ = 64
 
 /** nonsense: no complete answer of the probe; other-qube: the answer names another qube than was asked. */
 export type SurveyProblem = 'nonsense' | 'other-qube'
@@ -63,6 +66,7 @@ export function parseSurvey(
       exports: own.flatMap(({ port, usbipStatus }) =>
         usbipStatus === null ? [] : [{ port, status: usbipStatus }],
       ),
+      exportSlots: readExportSlots(fact('K')),
       publishedSerials: own.flatMap((device) => publishedSerial(device, published.get(device.port))),
       proxy: {
         usbAttach: services.has('qubes.USBAttach'),
@@ -151,6 +155,12 @@ function readHolder(
   if (holder === undefined || holder === DOM0 || holder === qube)
     return { state: 'unknown', attachedTo: null }
   return { state: 'attached', attachedTo: holder }
+}
+
+/** Ports that once were exported and have gone since are still in the table. */
+function readExportSlots([line = '']: readonly string[]): Port[] {
+  const ports = line.split(' ', EXPORT_SLOTS_READ).flatMap((word) => parsePort(word) ?? [])
+  return [...new Set(ports)]
 }
 
 /** The last PCI function on the way to a device is its USB controller. */

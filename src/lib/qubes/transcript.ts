@@ -17,6 +17,7 @@
  *     L loopN FILE, M DEVICE DIRECTORY, W DEVICE, V vbd-DOMID-ID MAJOR:MINOR (hex), I UNIT
  *     R [HUB PORT STATUS DEVID LOCAL]      a virtual host controller is there; its rows
  *     S VHCIPORT FILE            a state file; P PID WORD<tab>WORD… a process of an import
+ *     K PORT…                    the ports in usbip-host's table
  *     X SERVICE                  a service that it offers; T: the probe stopped at its limit
  *     MARKER end
  */
@@ -59,7 +60,7 @@ const FACT_LIMIT = 2048
 /** The probe lets no more of the attributes through: so long a section is one that was cut off. */
 const ATTRIBUTE_BYTES = 160_000
 
-const FACT_TAGS = new Set(['E', 'L', 'M', 'W', 'V', 'I', 'R', 'S', 'P', 'X'])
+const FACT_TAGS = new Set(['E', 'L', 'M', 'W', 'V', 'I', 'R', 'S', 'P', 'K', 'X'])
 
 /**
  * Finds the probe's lines in what a qube's shell printed.

@@ -15,19 +15,22 @@ export interface Moment {
  * (clock_gettime(2), CLOCK_BOOTTIME and CLOCK_MONOTONIC).
  */
 export function readMoment(site: Site): Moment {
-  let bootId = 'unknown'
-  try {
-    const text = readFileSync(site.bootIdFile, 'utf8').trim()
-    if (/^[0-9a-f-]{1,64}$/.test(text)) bootId = text
-  } catch {
-    // Without one, records still have both domain ids to tell a restart by.
-  }
-  return { now: new Date().toISOString(), bootId, slept: readSlept() }
+  return { now: new Date().toISOString(), bootId: readBootId(site), slept: readSlept(site) }
 }
 
-function readSlept(): number {
+/** The id of this boot of dom0. Without one, records still have both domain ids to tell a restart by. */
+export function readBootId(site: Site): string {
   try {
-    const uptime = Number.parseFloat(readFileSync('/proc/uptime', 'utf8'))
+    const text = readFileSync(site.bootIdFile, 'latin1').trim()
+    return /^[0-9A-Za-z-]{1,64}$/.test(text) ? text : 'unknown'
+  } catch {
+    return 'unknown'
+  }
+}
+
+function readSlept(site: Site): number {
+  try {
+    const uptime = Number.parseFloat(readFileSync(site.uptimeFile, 'latin1'))
     const awake = Number(process.hrtime.bigint()) / 1e9
     // Below a second it is the two clocks' own difference.
     return Number.isFinite(uptime) && uptime - awake >= 1 ? Math.round(uptime - awake) : 0

@@ -44,6 +44,7 @@ export const siteSchema = z.strictObject({
   sh: path.default('/bin/sh'),
   /** Changes with every boot of dom0. */
   bootIdFile: path.default('/proc/sys/kernel/random/boot_id'),
+  uptimeFile: path.default('/proc/uptime'),
   limits: z
     .strictObject({
       /** The most a backend may answer to a survey, bytes. */

@@ -159,6 +159,11 @@ it('the last line of attributes that were cut off counts for nothing', () => {
   })
 })
 
+it("the ports in usbip-host's table, each once; what is none is left out", () => {
+  expect(survey({ facts: ['K 2-1 1-4.2 2-1  ../x 9 '] }).exportSlots).toEqual(['2-1', '1-4.2'])
+  expect(survey({ facts: [] }).exportSlots).toEqual([])
+})
+
 describe('state files and processes', () => {
   it('a port of the controller that comes twice is dropped; an import that two rows claim, too', () => {
     const found = survey({
@@ -316,6 +321,7 @@ describe('whatever a qube answers', { timeout: 240_000 }, () => {
           'S 0000 usb-import-',
           'P 7 qrexec-client-vm\tsys-usb\tqubes.USB+',
           'P 8 sh\t/x/usb-import\t/y/usb-import-',
+          'K ',
           'X ',
           'T',
           'L loop0 /dev/',
