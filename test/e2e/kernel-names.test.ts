@@ -100,7 +100,7 @@ describe.skipIf(why !== null)(
         return named.length === 1
       })
       expect(port).toMatch(/^[1-9][0-9]*-4\.1$/)
-    expect(port).not.toBe('1-4.1')
+      expect(port).not.toBe('1-4.1')
       const planned = await qusb('attach', 'cam', 'work', '--dry-run')
       expect(planned.attachment.port).toBe(port)
     })
