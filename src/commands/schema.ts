@@ -31,7 +31,7 @@ function findSchema(name: string): object {
 }
 
 function renderNames(): string {
-  return listSchemas()
-    .map(({ name, description }) => `${name.padEnd(8)}  ${description}\n`)
-    .join('')
+  const schemas = listSchemas()
+  const width = Math.max(...schemas.map(({ name }) => name.length))
+  return schemas.map(({ name, description }) => `${name.padEnd(width)}  ${description}\n`).join('')
 }

@@ -139,6 +139,7 @@ describe('rule add, list and remove', () => {
   it.each([
     [['add', '1050:0407'], 2, /FRONTEND is missing/],
     [['add'], 2, /FRONTEND is missing/],
+    [['add', 'sys-usb', '2-1'], 2, /FRONTEND is missing/],
     [['add', '1050:0407', 'dom0'], 2, /never attached to dom0/],
     [['add', '2-1', 'sys-usb', 'work'], 2, /"2-1" cannot be the name of a backend/],
     [['add', 'sys-usb', '2-1', 'sys-usb'], 2, /its own USB qube/],
@@ -197,6 +198,30 @@ describe('rule add, list and remove', () => {
       ['*', 'sys-usb', '@none', 'deny', '-'],
       [],
     ])
+  })
+})
+
+describe('on a terminal', () => {
+  it('rule add asks for what it is not told, and list draws a table', async () => {
+    const adding = bench.onTerminal('rule', 'add', 'class:storage')
+    await until('the question', () => adding.screen().includes('To which qube?'))
+    adding.type('\r')
+    expect(await adding.code, adding.screen()).toBe(0)
+    expect(rulesIn(ownFile())).toEqual([
+      expect.stringMatching(/^class:storage {2}\* {2}(sys-usb|vault|work) {2}allow$/),
+    ])
+    const listing = bench.onTerminal('rule', 'list')
+    expect(await listing.code).toBe(0)
+    expect(listing.screen()).toMatch(/ID +DEVICE +BACKEND +FRONTEND +ACTION/)
+    expect(listing.screen()).toMatch(/[0-9a-f]{8} +class:storage +\*/)
+  })
+
+  it('explain shows the rule that wins, and whole reasons', async () => {
+    setRules({ 'a.rules': 'class:camera * work allow\n* sys-usb work allow\n' })
+    const explaining = bench.onTerminal('explain', 'sys-usb', '2-1')
+    expect(await explaining.code).toBe(0)
+    expect(explaining.screen()).toMatch(/- a.rules:1: class:camera .*\s+it is storage, not camera/)
+    expect(explaining.screen()).toMatch(/> a.rules:2: .*\s+it is the first that is about this device/)
   })
 })
 

@@ -4,7 +4,8 @@ import { QusbCommand } from '../../cli/command.ts'
 import { askForDevice, askForFrontend } from '../../cli/questions.ts'
 import type { Context } from '../../lib/passthrough/context.ts'
 import { addRule } from '../../lib/rules/add.ts'
-import { ACTIONS } from '../../lib/rules/rule.ts'
+import { ACTIONS, type Action } from '../../lib/rules/rule.ts'
+import { lacksFrontend } from '../../lib/rules/rule-words.ts'
 import { renderRuleAdded } from '../../lib/view/rules.ts'
 
 const NOTHING = { backend: undefined, selector: undefined, frontend: undefined }
@@ -75,7 +76,7 @@ export default class RuleAdd extends QusbCommand {
     const given = [args.backend, args.device, args.frontend].filter((word) => word !== undefined)
     const action = ACTIONS.find((known) => known === flags.action) ?? 'allow'
     const result = await addRule(context, {
-      words: given.length === 0 && this.mayAsk(flags) ? await this.askForWords(context, action) : given,
+      words: this.mayAsk(flags) ? await this.askForRest(context, given, action) : given,
       action,
       options: {
         start: flags.start,
@@ -92,10 +93,15 @@ export default class RuleAdd extends QusbCommand {
     this.report({ result }, flags, (shown) => renderRuleAdded(shown, this.terminal()))
   }
 
-  private async askForWords(context: Context, action: string): Promise<string[]> {
+  /** The words, with those that are missing as the user chooses them. */
+  private async askForRest(context: Context, given: string[], action: Action): Promise<string[]> {
+    const words = given.length > 0 ? given : [await this.askForPlace(context)]
+    if (action === 'deny' || !lacksFrontend(words)) return words
+    return [...words, await askForFrontend(context, NOTHING, true)]
+  }
+
+  private async askForPlace(context: Context): Promise<string> {
     const { backend, selector } = await askForDevice(context, NOTHING, true)
-    const device = `${backend}:${selector.text}`
-    if (action === 'deny') return [device]
-    return [device, await askForFrontend(context, { ...NOTHING, backend }, true)]
+    return `${backend}:${selector.text}`
   }
 }

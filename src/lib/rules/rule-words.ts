@@ -1,5 +1,5 @@
 import { QusbError } from '../errors.ts'
-import type { QubeName } from '../model/names.ts'
+import { parseQubeName, type QubeName } from '../model/names.ts'
 import { parseSelector, type Selector, standsAlone } from '../model/selector.ts'
 import { readQube } from '../passthrough/words.ts'
 import { type Action, ANY, NONE } from './rule.ts'
@@ -37,6 +37,17 @@ export function readRuleWords(words: readonly string[], action: Action): RuleWor
   return { backend: backend ?? parsed.backend, deviceText, selector: parsed.selector, frontend }
 }
 
+/** Whether the words name a device and nobody who gets it: DEVICE, or BACKEND DEVICE. */
+export function lacksFrontend(words: readonly string[]): boolean {
+  const [, second] = words
+  return second === undefined || (words.length === 2 && isDeviceOnly(second))
+}
+
+/** What names a device and cannot name a qube. */
+function isDeviceOnly(word: string): boolean {
+  return parseQubeName(word) === undefined && !('problem' in parseSelector(word))
+}
+
 function splitWords(
   words: readonly string[],
   action: Action,
@@ -51,7 +62,7 @@ function splitWords(
       hint: 'Leave the frontend out.',
     })
   }
-  if (last === undefined || words.length < 2) {
+  if (last === undefined || lacksFrontend(words)) {
     throw new QusbError('USAGE', 'FRONTEND is missing', {
       hint: 'For example: qusb rule add 1050:0407 vault, or with --action deny none.',
     })

@@ -2,7 +2,6 @@ import { describeProblem } from '../rules/load.ts'
 import type { Foreseen, RuleCheck } from '../rules/results.ts'
 import { ruleLabel } from '../rules/rule.ts'
 import { ACTION_STYLES } from './rules.ts'
-import { type Cell, drawTable } from './table.ts'
 import { paint, plain, sentence, type Terminal } from './terminal.ts'
 
 /** Problems as compilers tell them, findings below the rule that they are about. */
@@ -22,7 +21,7 @@ export function renderRuleCheck({ problems, findings, rules }: RuleCheck, termin
   return findings
     .map(({ rule, message, hint }) => {
       const where = rule === null ? '' : `${ruleLabel(rule)}: ${rule.text}`
-      const told = sentence(`  ${message}`, terminal, '  ')
+      const told = sentence(message, terminal, '  ')
       const next = hint === null ? '' : `  ${plain(hint, terminal)}\n`
       return `${paint(plain(where, terminal), 'bold', terminal)}\n${told}${next}`
     })
@@ -33,7 +32,7 @@ export function renderRuleCheck({ problems, findings, rules }: RuleCheck, termin
 export function renderForeseen(foreseen: Foreseen, terminal: Terminal): string {
   const notes = foreseen.notes.map(({ message, hint }) => {
     const next = hint === null ? '' : `    ${plain(hint, terminal)}\n`
-    return `${sentence(`  ${message}`, terminal, '  ')}${next}`
+    return `${sentence(message, terminal, '  ')}${next}`
   })
   return `${sentence(outcomeWords(foreseen), terminal)}${notes.join('')}`
 }
@@ -42,22 +41,12 @@ export function renderForeseen(foreseen: Foreseen, terminal: Terminal): string {
 export function renderExplanation(foreseen: Foreseen, terminal: Terminal): string {
   const head = renderForeseen(foreseen, terminal)
   if (foreseen.considered.length === 0) return `${head}There are no rules.\n`
-  const rows = foreseen.considered.map(({ rule, outcome, why }): Cell[] => {
+  const told = foreseen.considered.map(({ rule, outcome, why }) => {
     const style = outcome === 'wins' ? ACTION_STYLES[rule.action] : outcome === 'beaten' ? undefined : 'dim'
-    return [
-      { text: outcome === 'wins' ? '>' : '', style },
-      { text: ruleLabel(rule), style },
-      { text: rule.text, style },
-      { text: why, style },
-    ]
+    const line = plain(`${outcome === 'wins' ? '>' : '-'} ${ruleLabel(rule)}: ${rule.text}`, terminal)
+    return `${paint(line, style, terminal)}\n${sentence(why, terminal, '    ')}`
   })
-  const columns = [
-    { title: '' },
-    { title: 'WHERE' },
-    { title: 'RULE', least: 16 },
-    { title: 'WHY', least: 16 },
-  ]
-  return `${head}\n${drawTable(columns, rows, terminal)}`
+  return `${head}\n${told.join('')}`
 }
 
 function outcomeWords({ device, outcome, action, rule, frontend }: Foreseen): string {

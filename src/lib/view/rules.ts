@@ -113,7 +113,7 @@ function ruleLine(rule: ShownRule, terminal: Terminal): string {
 
 function renderLeftOut(lines: readonly string[], terminal: Terminal): string {
   if (lines.length === 0) return ''
-  return `Left out:\n${lines.map((line) => `  ${sentence(line, { ...terminal, width: terminal.width - 4 }, '  ').trim()}\n`).join('')}`
+  return `Left out:\n${lines.map((line) => `  ${sentence(line, terminal, '  ').trim()}\n`).join('')}`
 }
 
 /** A word as a shell takes it. */
