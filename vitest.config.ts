@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { defineConfig } from 'vitest/config'
-import { LongestFirst } from './test/longest-first.ts'
+import { configDefaults, defineConfig } from 'vitest/config'
+import { LONG, LongestFirst } from './test/longest-first.ts'
 
 const TEXTS = /\.(sh|rc|rules|path|service)$/
 
@@ -17,6 +17,7 @@ export default defineConfig({
   ],
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(process.env.QUSB_TESTS === 'short' ? [...LONG, 'test/**/kernel-*.test.ts'] : [])],
     globalSetup: ['test/global-setup.ts'],
     // Tests wait more than they work: for time limits, for kernels, for a second that a proxy takes.
     maxWorkers: 3,

@@ -3,7 +3,7 @@ import { deferCommand } from './cli/deferred-command.ts'
 /** The first word by which a shell's function asks; no command, so that oclif is not loaded for it. */
 const COMPLETE = '__complete'
 
-/** The commands of the product, by id: oclif's explicit strategy reads this table. */
+/** The commands of the product, by id, for oclif's explicit strategy. `npm run generate` makes it of src/commands. */
 export const COMMANDS = {
   'alias:add': deferCommand(() => import('./commands/alias/add.ts')),
   'alias:list': deferCommand(() => import('./commands/alias/list.ts')),
@@ -17,10 +17,6 @@ export const COMMANDS = {
   info: deferCommand(() => import('./commands/info.ts')),
   list: deferCommand(() => import('./commands/list.ts')),
   move: deferCommand(() => import('./commands/move.ts')),
-  run: deferCommand(() => import('./commands/run.ts')),
-  schema: deferCommand(() => import('./commands/schema.ts')),
-  watch: deferCommand(() => import('./commands/watch.ts')),
-  'setup:backend': deferCommand(() => import('./commands/setup/backend.ts')),
   'rule:add': deferCommand(() => import('./commands/rule/add.ts')),
   'rule:check': deferCommand(() => import('./commands/rule/check.ts')),
   'rule:export': deferCommand(() => import('./commands/rule/export.ts')),
@@ -29,8 +25,12 @@ export const COMMANDS = {
   'rule:remove': deferCommand(() => import('./commands/rule/remove.ts')),
   'rule:suggest': deferCommand(() => import('./commands/rule/suggest.ts')),
   'rule:test': deferCommand(() => import('./commands/rule/test.ts')),
+  run: deferCommand(() => import('./commands/run.ts')),
+  schema: deferCommand(() => import('./commands/schema.ts')),
+  'setup:backend': deferCommand(() => import('./commands/setup/backend.ts')),
   'setup:dom0': deferCommand(() => import('./commands/setup/dom0.ts')),
   'setup:remove': deferCommand(() => import('./commands/setup/remove.ts')),
+  watch: deferCommand(() => import('./commands/watch.ts')),
 }
 
 /**
