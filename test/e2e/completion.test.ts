@@ -117,6 +117,43 @@ describe('what may come next', () => {
   })
 })
 
+describe('what is written down', () => {
+  it('aliases, of detach only those of what is attached', async () => {
+    expect(await bench.qusb('alias', 'add', 'my-stick', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
+    try {
+      expect((await askFor('my-stick', 'attach ')).get('my-stick')).toContain('Cruzer Blade')
+      expect([...ask('alias remove ').words.keys()]).toEqual(['my-stick'])
+      // An alias stands for backend and device.
+      expect([...(await askFor('work', 'attach my-stick ')).keys()]).toEqual(['sys-usb', 'vault', 'work'])
+      expect(ask('detach ').words).toEqual(new Map())
+      expect(await bench.qusb('attach', 'my-stick', 'work')).toMatchObject({ code: 0 })
+      expect([...(await askFor('my-stick', 'detach ')).keys()].sort()).toEqual(['my-stick', 'sys-usb:2-1'])
+    } finally {
+      await bench.qusb('detach', '--all')
+      expect(await bench.qusb('alias', 'remove', 'my-stick')).toMatchObject({ code: 0 })
+    }
+  })
+
+  it('rules, by their ids', async () => {
+    const added = await bench.qusb('rule', 'add', 'class:storage', 'work', '--json')
+    expect(added.code, added.stderr).toBe(0)
+    const { json } = await bench.qusb('rule', 'list', '--json')
+    const { id } = json.rules[0]
+    try {
+      expect((await askFor(id, 'rule remove ')).get(id)).toMatch(
+        /^50-qusb\.rules:[0-9]+: class:storage +\* +work +allow/,
+      )
+      expect([...ask(`rule remove ${id} `).words.keys()]).toEqual([])
+    } finally {
+      expect(await bench.qusb('rule', 'remove', id)).toMatchObject({ code: 0 })
+    }
+  })
+
+  it('classes of the devices that are there', async () => {
+    expect([...(await askFor('class:storage', 'attach class:')).keys()]).toContain('class:camera')
+  })
+})
+
 describe('it keeps quiet, and in time', () => {
   afterEach(async () => {
     for (const { name, qube } of (await bench.lab.status()).faults)
@@ -303,7 +340,7 @@ describe.each(SHELLS)('in $name', (shell) => {
       try {
         await opened.ready()
         await opened.becomes('qusb atta\t', 'qusb attach')
-        await opened.becomes('qusb setup \t', 'qusb setup dom0')
+        await opened.becomes('qusb setup do\t', 'qusb setup dom0')
         await opened.becomes('qusb attach --dry\t', 'qusb attach --dry-run')
         await opened.becomes('qusb attach sys\t', 'qusb attach sys-usb')
         await opened.becomes('qusb attach sys-usb 2\t', 'qusb attach sys-usb 2-1')

@@ -36,6 +36,8 @@ export async function askLive(
   }
   if (kinds.has('backend'))
     work.push(eachBackend(context, undefined, (name) => offerQubes([name], 'USB qube')))
+  if (kinds.has('template')) work.push(templates(context).then((names) => offerQubes(names, 'template')))
+  if (kinds.has('rule')) work.push(ruleCandidates(context, question.without).then(offer))
   const aliases = kinds.has('alias') ? readAliases(context.site) : []
   const ofAttached = question.devices === 'attached'
   if (!ofAttached) offer(aliases.map(aliasCandidate))
@@ -82,6 +84,26 @@ async function runningQubes(context: Context): Promise<QubeName[]> {
   const known = await context.directory.qubes()
   const running = sockets.filter((name) => known === undefined || known.get(name)?.state === 'running')
   return running.sort()
+}
+
+async function templates(context: Context): Promise<QubeName[]> {
+  const known = [...((await context.directory.qubes())?.values() ?? [])]
+  return known.filter((qube) => qube.class === 'TemplateVM').map(({ name }) => name)
+}
+
+/** Rules by their ids; none of broken ones. */
+async function ruleCandidates(context: Context, without: readonly string[]): Promise<Candidate[]> {
+  // Loaded here because nothing else needs rules, and an id costs a cryptographic library.
+  const [{ loadRules }, { ruleLabel }, { ruleId }] = await Promise.all([
+    import('../rules/load.ts'),
+    import('../rules/rule.ts'),
+    import('../rules/rule-id.ts'),
+  ])
+  const loaded = loadRules(context.site)
+  if (!('rules' in loaded)) return []
+  return loaded.rules
+    .map((rule) => ({ value: ruleId(rule), description: `${ruleLabel(rule)}: ${rule.source.trim()}` }))
+    .filter(({ value }) => !without.includes(value))
 }
 
 /** Does something with each backend: the one that is named, else those that are known, then those that qubesd adds. */

@@ -21,7 +21,7 @@ export interface LiveQuestion {
 }
 
 /** holder: a qube that has a device of another. */
-export type LiveKind = 'backend' | 'device' | 'alias' | 'frontend' | 'holder' | 'qube'
+export type LiveKind = 'backend' | 'device' | 'alias' | 'frontend' | 'holder' | 'qube' | 'template' | 'rule'
 
 /** What may stand where the cursor is. */
 export interface Wanted {
@@ -49,6 +49,8 @@ const SLOT_KINDS: Readonly<Record<string, LiveKind>> = {
   ALIAS: 'alias',
   FRONTEND: 'frontend',
   QUBE: 'qube',
+  TEMPLATE: 'template',
+  ID: 'rule',
 }
 
 /**
