@@ -1,4 +1,5 @@
 // `npm run bench [NAME…]`: all benchmarks, or those named. Each prints a table.
+import { benchAdmin } from './admin.ts'
 import { benchAttach } from './attach.ts'
 import { benchFloor } from './floor.ts'
 import { benchKernel } from './kernel.ts'
@@ -9,6 +10,7 @@ const BENCHMARKS: Record<string, () => Promise<void>> = {
   floor: benchFloor,
   list: benchList,
   attach: benchAttach,
+  admin: benchAdmin,
   store: benchStore,
   kernel: benchKernel,
 }

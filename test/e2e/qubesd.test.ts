@@ -47,6 +47,16 @@ describe.each(['4.3', '4.2'] as const)('with qubesd of Qubes %s', (qubesd) => {
     ])
   })
 
+  it('is asked once for each qube and kind of thing', async () => {
+    const asked = (): string[] =>
+      readFileSync(join(bench.lab.dir, 'log'), 'utf8').match(/(?<=qubesd: )admin\.\S+ \S+$/gm) ?? []
+    const before = asked().length
+    expect((await bench.qusb('list')).code).toBe(0)
+    const calls = asked().slice(before)
+    expect(calls).toContain('admin.vm.List dom0')
+    expect(calls.filter((call, i) => calls.indexOf(call) !== i)).toEqual([])
+  })
+
   it.each([
     [['list', 'sys-ubs'], 3, 'NOT_FOUND', 'Did you mean sys-usb?'],
     [['attach', 'sys-usb', '2-1', 'wrok'], 3, 'NOT_FOUND', 'Did you mean work?'],

@@ -111,6 +111,7 @@ export class Qubesd {
   async #respond(socket: Socket, text: string): Promise<void> {
     const request = readRequest(text)
     if (request === null) return void socket.end()
+    this.#world.log(`qubesd: ${request.method} ${request.dest}`)
     if (this.#slowMs > 0) await sleep(this.#slowMs)
     // Whoever waits is let go when it ends, or when he gives up.
     if (this.#silent) return

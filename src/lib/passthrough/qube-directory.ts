@@ -2,6 +2,8 @@ import { setMaxListeners } from 'node:events'
 import { existsSync } from 'node:fs'
 import { QusbError } from '../errors.ts'
 import { DOM0, type QubeName } from '../model/names.ts'
+import type { Asking } from '../qubes/admin/ask.ts'
+import { Connections } from '../qubes/admin/connections.ts'
 import type { KnownQube } from '../qubes/admin/qube-list.ts'
 import type { SurveyFailure } from '../qubes/survey.ts'
 import type { Site } from '../site/site.ts'
@@ -23,6 +25,7 @@ const PAUSE_MS = 10_000
 export class QubeDirectory {
   readonly #site: Site
   #asked: { at: number; answer: Promise<ReadonlyMap<QubeName, KnownQube> | undefined> } | undefined
+  readonly #connections = new Connections()
   #quietUntil = 0
   #trouble: string | undefined
 
@@ -65,7 +68,7 @@ export class QubeDirectory {
   async askMore<T>(
     signal: AbortSignal,
     otherwise: T,
-    ask: (asking: { site: Site; signal: AbortSignal }, qubes: ReadonlyMap<QubeName, KnownQube>) => Promise<T>,
+    ask: (asking: Asking, qubes: ReadonlyMap<QubeName, KnownQube>) => Promise<T>,
   ): Promise<T> {
     const qubes = await this.qubes()
     if (qubes === undefined) return otherwise
@@ -74,7 +77,7 @@ export class QubeDirectory {
     // Each call listens.
     setMaxListeners(0, either)
     try {
-      return await ask({ site: this.#site, signal: either }, qubes)
+      return await ask({ site: this.#site, signal: either, connections: this.#connections }, qubes)
     } catch (error) {
       if (limit.aborted) this.#trouble = `qubesd did not answer all within ${ALL_MS / 1000} s`
       else if (error instanceof QusbError && !signal.aborted) this.#trouble = error.message

@@ -2,6 +2,7 @@ import { DOM0, parseQubeName, type QubeName } from '../../model/names.ts'
 import type { Site } from '../../site/site.ts'
 import { AdminError } from './admin-error.ts'
 import { type AdminCall, callAdmin } from './call.ts'
+import type { Connections } from './connections.ts'
 import {
   type Assignment,
   isUsbController,
@@ -15,9 +16,6 @@ import {
 } from './device-lines.ts'
 import { type KnownQube, parseQubeList } from './qube-list.ts'
 
-/** qubesd does one thing at a time: more connections than a few only wait there. */
-const CONNECTIONS = 8
-
 const NOTHING: Lines<OfferedDevice> = { entries: [], rejected: 0 }
 
 /** How a question is put: where, and until when. */
@@ -26,15 +24,18 @@ export interface Asking {
   signal?: AbortSignal
   /** For each call, ms. */
   timeoutMs?: number
+  /** Keeps the connections of all who ask few; left out, a call is made at once. */
+  connections?: Connections
 }
 
-async function ask({ site, signal, timeoutMs }: Asking, call: AdminCall): Promise<string> {
-  const data = await callAdmin(site, {
-    ...call,
-    ...(signal === undefined ? {} : { signal }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  })
-  return data.toString('utf8')
+async function ask({ site, signal, timeoutMs, connections }: Asking, call: AdminCall): Promise<string> {
+  const exchange = async (): Promise<Buffer> =>
+    await callAdmin(site, {
+      ...call,
+      ...(signal === undefined ? {} : { signal }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    })
+  return (await (connections?.whenFree(exchange) ?? exchange())).toString('utf8')
 }
 
 /** Asks in the words of Qubes 4.3, and where qubesd does not know them in those of Qubes 4.2. */
@@ -71,12 +72,14 @@ export async function askForQubes(asking: Asking): Promise<Map<QubeName, KnownQu
 async function askForControllers(asking: Asking, qubes: readonly KnownQube[]): Promise<Set<QubeName>> {
   const [available, held] = await Promise.all([
     ask(asking, { method: 'admin.vm.device.pci.Available' }),
-    inTurns(qubes, async ({ name, state }) => {
-      const method =
-        state === 'halted' ? 'admin.vm.device.pci.Assigned' : ('admin.vm.device.pci.Attached' as const)
-      const older = { method: 'admin.vm.device.pci.List', dest: name } as const
-      return await unlessGone(askEither(asking, { method, dest: name }, older), '')
-    }),
+    Promise.all(
+      qubes.map(async ({ name, state }) => {
+        const method =
+          state === 'halted' ? 'admin.vm.device.pci.Assigned' : ('admin.vm.device.pci.Attached' as const)
+        const older = { method: 'admin.vm.device.pci.List', dest: name } as const
+        return await unlessGone(askEither(asking, { method, dest: name }, older), '')
+      }),
+    ),
   ])
   const controllers = new Set(
     parseAvailable(available)
@@ -104,10 +107,12 @@ export async function askForBackends(
   const halted = qubes.filter(({ state, class: kind }) => state === 'halted' && kind !== 'TemplateVM')
   const [controllers, publishing] = await Promise.all([
     askForControllers(asking, [...running, ...halted]),
-    inTurns(running, async ({ name }) => {
-      const { entries } = await unlessGone(askForDevices(asking, name), NOTHING)
-      return entries.length > 0
-    }),
+    Promise.all(
+      running.map(async ({ name }) => {
+        const { entries } = await unlessGone(askForDevices(asking, name), NOTHING)
+        return entries.length > 0
+      }),
+    ),
   ])
   return {
     running: running
@@ -164,17 +169,19 @@ export async function askForAssignments(
   asking: Asking,
   frontends: readonly QubeName[],
 ): Promise<Lines<Assignment>> {
-  const answers = await inTurns(frontends, async (dest) =>
-    readAssignments(
-      dest,
-      parseHeld(
-        await unlessGone(
-          askEither(
-            asking,
-            { method: 'admin.vm.device.usb.Assigned', dest },
-            { method: 'admin.vm.device.usb.List', dest },
+  const answers = await Promise.all(
+    frontends.map(async (dest) =>
+      readAssignments(
+        dest,
+        parseHeld(
+          await unlessGone(
+            askEither(
+              asking,
+              { method: 'admin.vm.device.usb.Assigned', dest },
+              { method: 'admin.vm.device.usb.List', dest },
+            ),
+            '',
           ),
-          '',
         ),
       ),
     ),
@@ -193,15 +200,4 @@ export async function askForDenied(asking: Asking, qube: QubeName): Promise<stri
     if (error instanceof AdminError && isUnknownCall(error)) return []
     throw error
   }
-}
-
-/** Does the work for each, a few at a time. @returns the results in the order of the items */
-async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = []
-  let next = 0
-  const turn = async (): Promise<void> => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i] as T)
-  }
-  await Promise.all(Array.from({ length: Math.min(CONNECTIONS, items.length) }, turn))
-  return results
 }
