@@ -123,7 +123,8 @@ when their files change; while one is broken, nothing is attached by rule. One s
         onTerminal ? await confirm(question, signal) : await askOnDesktop(site, user, question, signal),
       notify: async (title, text) => await notifyDesktop(site, user, title, text),
       askMs: 60_000,
-      attachMs: config.timeout * 1000,
+      // One that hangs keeps the others of its frontend waiting.
+      attachMs: Math.min(config.timeout, 20) * 1000,
       confirmInputMs: flags['confirm-input'] ?? null,
     })
   }

@@ -219,6 +219,7 @@ export class Lab {
       start: (name) => this.#inTurn(() => this.#qubes.start([this.#qubes.get(name)])),
       stop: (name, how) => this.#inTurn(() => this.#stop(name, how)),
       pause: (name, on) => this.#inTurn(() => this.#qubes.pause(name, on)),
+      setService: (name, service, on) => this.#qubes.setService(name, service, on),
       log: (line) => this.log(line),
     })
     // The lab's process stands in its directory: a socket's path has a short limit.

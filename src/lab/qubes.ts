@@ -7,7 +7,7 @@ import type { Doors } from './qrexec/doors.ts'
 export type QubeState = 'running' | 'paused' | 'halted' | 'killed'
 
 export interface QubeRecord {
-  readonly definition: QubeDefinition
+  definition: QubeDefinition
   state: QubeState
   /** Its own and, with one, its stub domain's. */
   domains: readonly Domain[]
@@ -86,6 +86,13 @@ export class Qubes {
     for (const { name, domid } of domains) this.#doors.name(name, domid)
     await Promise.all(domains.map((domain) => this.#engine().start(domain)))
     await Promise.all(records.map((record) => this.#plugAll(record)))
+  }
+
+  /** Switches a service on or off: it counts from the qube's next start. @throws LabError when there is no such qube */
+  setService(name: string, service: string, on: boolean): void {
+    const record = this.get(name)
+    const others = record.definition.services.filter((each) => each !== service)
+    record.definition = { ...record.definition, services: on ? [...others, service] : others }
   }
 
   async #plugAll(record: QubeRecord): Promise<void> {

@@ -83,13 +83,13 @@ export const createKernelEngine: CreateEngine = (host) => {
     await mkdir(folder, { recursive: true })
     const initrd = join(folder, 'initrd')
     const role = qube.backend && !isStubdom ? 'backend' : 'frontend'
-    const { publishes, profileNoise } = qube
+    const { publishes, profileNoise, services } = qube
     if (qube.vhciPorts !== undefined)
       throw new NotInThisEngine(
         'the kernel engine has as many ports as its kernel: vhciPorts is for the process engine',
       )
     const programs = servicesOf(domain)
-    const config = { name, domid, role, token, publishes, profileNoise, programs } as const
+    const config = { name, domid, role, token, publishes, profileNoise, services, programs } as const
     await writeFile(initrd, buildImage(base, config), { mode: 0o600 })
     const usb = role === 'backend'
     const vm = await startVm(pieces, { name, folder, initrd, memory: MEMORY, usb, hubPort: hub.port })

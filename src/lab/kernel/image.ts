@@ -23,6 +23,8 @@ export interface GuestConfig {
   readonly publishes: 'full' | 'two-words'
   /** What a shell's profile prints before a service says anything. */
   readonly profileNoise: string
+  /** Names in /run/qubes-service. */
+  readonly services: readonly string[]
   /** Programs of this qube: path without the leading slash, and the script. */
   readonly programs: Readonly<Record<string, string>>
 }
@@ -39,6 +41,7 @@ const FOLDERS = [
     'usr/bin',
     'usr/lib',
     'usr/lib/qubes',
+    'usr/lib/systemd',
   ],
 ]
 
@@ -80,6 +83,7 @@ export function buildImage(base: Buffer, config: GuestConfig): Buffer {
     TOKEN: config.token,
     HUB: GUEST_NETWORK.hub,
     PUBLISHES: config.publishes,
+    SERVICES: config.services.join(' '),
   }
   const lines = Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`)
   const own: CpioEntry[] = [

@@ -1,12 +1,17 @@
 import type { Domain } from '../engine.ts'
+import labUdev from '../guest/lab-udev.sh'
 import attach from '../guest/qubes.USBAttach.sh'
 import detach from '../guest/qubes.USBDetach.sh'
 import shell from '../guest/qubes.VMShell.sh'
+import systemctl from '../guest/systemctl.sh'
+import udevadm from '../guest/udevadm.sh'
 import usbExport from '../guest/usb-export.sh'
 import usbImport from '../guest/usb-import.sh'
 import labKernel from './guest/lab-kernel.sh'
 import readBlocks from './guest/lab-read.sh'
 import readTemperature from './guest/lab-temperature.sh'
+import listenForUevents from './guest/listen-for-uevents.sh'
+import onUevent from './guest/on-uevent.sh'
 import qubesdb from './guest/qubesdb.sh'
 
 const RPC = 'etc/qubes-rpc'
@@ -22,6 +27,11 @@ export function servicesOf({ qube, isStubdom }: Domain): Readonly<Record<string,
   const exports = isBackend && qube.proxy.backend
   return {
     [`${LIBRARY}/lab-kernel.sh`]: labKernel,
+    'usr/bin/systemctl': systemctl,
+    'usr/bin/udevadm': udevadm,
+    'usr/lib/systemd/lab-udev': labUdev,
+    'lab/listen-for-uevents': listenForUevents,
+    'lab/on-uevent': onUevent,
     'usr/bin/lab-read': readBlocks,
     'usr/bin/lab-temperature': readTemperature,
     'usr/bin/qubesdb-read': qubesdb,

@@ -40,6 +40,13 @@ export async function answer(world: World, belief: Belief, request: Request): Pr
     else await detachDevice(world, belief.generation, dest, arg)
     return ''
   }
+  if (method === 'admin.vm.feature.Set') {
+    const service = /^service\.([a-z0-9-]{1,48})$/.exec(arg)?.[1]
+    if (service === undefined) throw protocolError(arg)
+    qubeOf(world, dest)
+    world.setService(dest, service, payload !== '')
+    return ''
+  }
   if (payload !== '') throw protocolError('unexpected payload')
   if (dest !== 'dom0') qubeOf(world, dest)
   if (verb !== undefined) {
@@ -53,6 +60,8 @@ export async function answer(world: World, belief: Belief, request: Request): Pr
     case 'admin.vm.device.denied.List':
       if (belief.generation === '4.2') throw protocolError(method)
       return qubeOf(world, dest).definition.denied.join('\n')
+    case 'admin.vm.property.Get':
+      return sayProperty(world, dest, arg)
     case 'admin.vm.Start':
       await startQube(world, dest)
       return ''
@@ -81,6 +90,15 @@ async function startQube(world: World, name: string): Promise<void> {
     throw new QubesdException('QubesVMNotHaltedError', `Domain is not powered off: '${name}'`)
   }
   if (state !== 'running') await world.start(name)
+}
+
+/** The template is the one property that the lab has. */
+function sayProperty(world: World, dest: string, name: string): string {
+  const { template } = qubeOf(world, dest).definition
+  if (name !== 'template' || template === undefined) {
+    throw new QubesdException('QubesNoSuchPropertyError', `Invalid property '${name}' of ${dest}`)
+  }
+  return `default=False type=vm ${template}`
 }
 
 function sayQubes(world: World, { lying }: Belief): string {

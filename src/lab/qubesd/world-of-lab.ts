@@ -16,6 +16,7 @@ export interface WorldParts {
   readonly start: (name: string) => Promise<void>
   readonly stop: (name: string, how: 'halt' | 'kill') => Promise<void>
   readonly pause: (name: string, on: boolean) => Promise<void>
+  readonly setService: (name: string, service: string, on: boolean) => void
   readonly log: (line: string) => void
 }
 

@@ -18,6 +18,8 @@ export interface World {
   start(name: string): Promise<void>
   stop(name: string, how: 'halt' | 'kill'): Promise<void>
   pause(name: string, on: boolean): Promise<void>
+  /** Switches a service of a qube on or off, for its next start. */
+  setService(name: string, service: string, on: boolean): void
   /** Calls a service as dom0; its exit code and its stderr. */
   call(qube: string, service: string, input: string): Promise<{ code: number; stderr: string }>
   /** Lets a frontend call a port of a backend; returns what takes that back. */

@@ -6,7 +6,7 @@ import type { QubeName } from '../model/names.ts'
 import type { QubeFile } from '../qubes/installed-files.ts'
 
 /** The switch of `qvm-service BACKEND qusb on`: a template serves other qubes, too. */
-const SWITCH = '/run/qubes-service/qusb'
+export const SWITCH = '/run/qubes-service/qusb'
 
 /**
  * How a USB qube keeps what is installed for it.

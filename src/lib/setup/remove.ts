@@ -7,10 +7,10 @@ import type { SetupResult } from '../passthrough/results.ts'
 import { inspectFiles, removeFiles, sha256 } from '../qubes/installed-files.ts'
 import { carryOut, type Owner, tmpfilesContent } from '../site/setup.ts'
 import { type InstalledFile, type Manifest, readManifest, withBackend } from '../site/setup-manifest.ts'
-import { dom0Pieces } from '../site/setup-pieces.ts'
+import { dom0Pieces, planPolicy } from '../site/setup-pieces.ts'
 import { runningFiles } from './pieces.ts'
 import { isHalted, whileRunning } from './placement.ts'
-import { planDom0 } from './setup-backend.ts'
+import { planManifest } from './setup-backend.ts'
 
 type Done = SetupResult['done'][number]
 
@@ -41,7 +41,8 @@ export async function removeSetup(context: Context, request: RemoveRequest): Pro
     done.push(...(await removeBackend(context, manifest, backend, dryRun)))
     manifest = withBackend(manifest, backend, [])
     // One by one: what is out is out, whatever becomes of the next.
-    if (!dryRun) carryOut(planDom0(context, owner, manifest))
+    if (!dryRun)
+      carryOut([...planManifest(context, owner, manifest), planPolicy(context.site, owner, manifest)])
   }
   if (request.backends.length === 0) done.push(...removeFromDom0(context, owner, dryRun))
   const changed = !dryRun && done.some(({ action }) => action === 'removed')

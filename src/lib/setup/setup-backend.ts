@@ -22,7 +22,7 @@ import {
   withBackend,
 } from '../site/setup-manifest.ts'
 import { planFile, planPieces } from '../site/setup-pieces.ts'
-import { keptFiles, runningFiles } from './pieces.ts'
+import { keptFiles, runningFiles, SWITCH } from './pieces.ts'
 import { findPlacement, isHalted, type Placement, whileRunning } from './placement.ts'
 
 export interface SetupBackendRequest {
@@ -56,7 +56,7 @@ export async function setUpBackend(context: Context, request: SetupBackendReques
     backend,
     files.map((file) => record(keeper, file)),
   )
-  const inDom0 = planDom0(context, owner, after)
+  const inDom0 = [...planManifest(context, owner, after), ...planPieces(site, owner, after)]
   const keeperHalted = await isHalted(context, keeper)
   if (keeper === backend && keeperHalted) {
     throw new QusbError('NOT_RUNNING', `${backend} is halted`, { hint: `Start it: qvm-start ${backend}` })
@@ -152,11 +152,14 @@ async function bringToLife(
   if (kind === 'system') await switchOn(context, backend)
   if (await isHalted(context, backend)) return false
   const running = runningFiles()
-  const paths = [...running, ...(kind === 'disposable' ? files : [])].map(({ path }) => path)
+  const paths = [...running.map(({ path }) => path), ...files.map(({ path }) => path), SWITCH]
   const seen = await inspectFiles(site, backend, paths)
   if (kind !== 'system') requireRcLocal(backend, seen)
-  const lives = running.every((file) => isThere(file, seen.found.get(file.path)))
-  if (lives && !changed) return false
+  const areThere = (wanted: readonly QubeFile[]): boolean =>
+    wanted.every((file) => isThere(file, seen.found.get(file.path)))
+  // A start brings them from the template, and the switch with them.
+  const fromTemplate = kind === 'system' && areThere(files) && seen.found.get(SWITCH)?.kind === 'file'
+  if ((areThere(running) || fromTemplate) && !changed) return false
   context.progress(`starting it in ${backend}`)
   // A standalone has them in /etc already, and what is there comes before /run.
   if (kind === 'system') await installFiles(site, backend, running)
@@ -182,7 +185,7 @@ async function switchOn({ site, signal, directory }: Context, backend: QubeName)
 }
 
 /** The manifest first: what is not in it could not be taken out again. */
-export function planDom0({ site }: Context, owner: Owner, manifest: Manifest): SetupStep[] {
+export function planManifest({ site }: Context, owner: Owner, manifest: Manifest): SetupStep[] {
   const { setupDir } = site
   return [
     {
@@ -192,7 +195,6 @@ export function planDom0({ site }: Context, owner: Owner, manifest: Manifest): S
       do: () => makeDirectory(setupDir, 0o755, owner),
     },
     planFile(manifestFileOf(site), formatManifest(manifest), 'what is installed where', owner),
-    ...planPieces(site, owner, manifest),
   ]
 }
 

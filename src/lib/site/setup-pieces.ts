@@ -68,7 +68,8 @@ export function planPieces(site: Site, owner: Owner, manifest: Manifest = readMa
   ]
 }
 
-function planPolicy(site: Site, owner: Owner, manifest: Manifest): SetupStep {
+/** Who may give hints: the USB qubes that are set up. */
+export function planPolicy(site: Site, owner: Owner, manifest: Manifest): SetupStep {
   const backends = manifest.backends.map(({ backend }) => backend)
   const names = backends.length === 0 ? 'no USB qube yet' : backends.join(', ')
   return planFile(

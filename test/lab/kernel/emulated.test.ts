@@ -58,7 +58,10 @@ describe.skipIf(why !== null)(`emulated devices imported by Linux${why === null 
     const programs = servicesOf({ name: 'work', domid: 1, qube, isStubdom: false })
     const config = { name: 'work', domid: 1, role: 'frontend', token: TOKEN, publishes: 'full' } as const
     const initrd = join(folder, 'initrd')
-    await writeFile(initrd, buildImage(await buildBase(parts), { ...config, profileNoise: '', programs }))
+    await writeFile(
+      initrd,
+      buildImage(await buildBase(parts), { ...config, profileNoise: '', services: [], programs }),
+    )
     const machine = { name: 'work', folder, initrd, memory: 128, usb: false, hubPort: hub.port }
     const vm = await startVm(parts, machine)
     guest = { vm, agent: { port: vm.agentPort, token: TOKEN }, door: { port: vm.doorPort, token: TOKEN } }

@@ -14,6 +14,8 @@ ln -s /run /var/run
 . /lab/config
 
 hostname "$NAME"
+mkdir -p /run/qubes-service
+for service in $SERVICES; do : > "/run/qubes-service/$service"; done
 while read -r module; do
   case "$ROLE $module" in
     'frontend xhci_'* | 'frontend usbip_host' | 'backend vhci_hcd') continue ;;
