@@ -128,6 +128,24 @@ describe('rule add, list and remove', () => {
     expect((await rule('list')).json.rules).toHaveLength(5)
   })
 
+  it('keeps a serial as it is, whatever stands in it', async () => {
+    const serial = '# a "b\\ c\'; $(reboot) é'
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-3', kind: 'stick', serial })
+    try {
+      const { json } = await rule('add', 'sys-usb', '2-3', 'work')
+      expect(json.rules).toMatchObject([{ device: `0951:1666@${serial}` }])
+      const text = `"0951:1666@# a \\"b\\\\ c'; $(reboot) é"`
+      expect(rulesIn(ownFile())).toEqual([`${text}  sys-usb  work  allow`])
+      expect((await ruleWithQubesd('test', 'sys-usb', '2-3')).json).toMatchObject({ outcome: 'attached' })
+      expect((await ruleWithQubesd('test', 'sys-usb', '2-1')).json).toMatchObject({ outcome: 'nothing' })
+
+      const list = await withInput('0951:1666', 'rule', 'import', '--from', 'qvd', '--to', 'work', '--json')
+      expect(list.json.warnings).toMatchObject([{ code: 'MATCHES_SEVERAL' }])
+    } finally {
+      await bench.lab.unplug('sys-usb', '2-3')
+    }
+  })
+
   it('says which rule will never win', async () => {
     setRules({ '10-mine.rules': '# mine\n* * vault allow' })
     const { json } = await rule('add', '1050:0407', 'work')
