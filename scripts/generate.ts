@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { describeCommands, makeManifests } from './reference/commands.ts'
 import { readChangelogDate } from './reference/date.ts'
-import { renderManPage, renderOverview } from './reference/man.ts'
+import { renderManPage, renderOtherPages, renderOverview } from './reference/man.ts'
 import { fillReadme } from './reference/markdown.ts'
 
 const root = process.cwd()
@@ -18,6 +18,7 @@ async function generate(): Promise<Map<string, string>> {
     ['oclif.manifest.json', `${JSON.stringify(all, null, 2)}\n`],
     ['README.md', fillReadme(readFileSync('README.md', 'utf8'), commands)],
     ['man/qusb.1', renderOverview(readFileSync('scripts/reference/overview.mdoc', 'utf8'), commands, date)],
+    ...renderOtherPages((file) => readFileSync(join('scripts/reference', file), 'utf8'), date),
     ...commands.map((command): [string, string] => [
       `man/qusb-${command.words.replaceAll(' ', '-')}.1`,
       renderManPage(command, date),

@@ -1,4 +1,8 @@
+import * as z from 'zod'
+import { CHECKS } from '../../src/lib/doctor/checks.ts'
 import { EXIT_CODES } from '../../src/lib/errors.ts'
+import { OPTIONS, valuesOf } from '../../src/lib/rules/options.ts'
+import { siteSchema } from '../../src/lib/site/site.ts'
 import { type CommandDoc, partsOf } from './commands.ts'
 
 /** What each exit code means, for the overview; a code without words fails the compilation. */
@@ -97,14 +101,66 @@ export function renderOverview(template: string, commands: readonly CommandDoc[]
       ...text(words),
     ]),
   }
+  return fillPage(template, fill)
+}
+
+/** What is in force without a site file, and may be another thing with one. */
+function siteFields(): string[] {
+  const { properties = {} } = z.toJSONSchema(siteSchema, { io: 'input' })
+  return Object.entries(properties).flatMap(([name, field]) => {
+    if (typeof field !== 'object' || field.default === undefined) return []
+    const usual = Array.isArray(field.default) ? field.default.join(', ') : JSON.stringify(field.default)
+    return name === 'limits' ? [] : [`.It Li ${macroText(name)}`, ...text(usual.replaceAll('"', ''))]
+  })
+}
+
+/** Pages on files and on how it works: written by hand but for their lists, by the name of the page. */
+const OTHER_PAGES: Readonly<Record<string, { section: number; lists: () => Record<string, string[]> }>> = {
+  'qusb.rules': {
+    section: 5,
+    lists: () => ({
+      '@OPTIONS@': OPTIONS.flatMap((option) => [
+        `.It Li ${macroText(`${option.name}=`)} Ns Ar ${option.values.kind === 'switch' ? 'yes|no' : 'number'}`,
+        ...text(`${option.meaning} The value is ${valuesOf(option)}.`),
+      ]),
+    }),
+  },
+  'qusb.json': { section: 5, lists: () => ({ '@SITE@': siteFields() }) },
+  qusb: {
+    section: 7,
+    lists: () => ({
+      '@CHECKS@': CHECKS.flatMap(({ id, title, about }) => [
+        `.It ${macroText(title)} Pq Li ${macroText(id)}`,
+        ...text(about),
+      ]),
+    }),
+  },
+}
+
+/**
+ * The pages beside those of commands.
+ * @param read gives the template of a page, by its file's name
+ * @returns each by its file's name in man/
+ */
+export function renderOtherPages(read: (file: string) => string, date: string): [string, string][] {
+  return Object.entries(OTHER_PAGES).map(([name, { section, lists }]) => [
+    `man/${name}.${section}`,
+    fillPage(read(`${name === 'qusb' ? `qusb.${section}` : name}.mdoc`), {
+      '@HEAD@': head(name, date, section),
+      ...lists(),
+    }),
+  ])
+}
+
+function fillPage(template: string, lists: Readonly<Record<string, string[]>>): string {
   return template
     .split('\n')
-    .flatMap((line) => fill[line] ?? [line])
+    .flatMap((line) => lists[line] ?? [line])
     .join('\n')
 }
 
-function head(name: string, date: string): string[] {
-  return ['.\\" Made by `npm run generate`.', `.Dd ${date}`, `.Dt ${name.toUpperCase()} 1`, '.Os']
+function head(name: string, date: string, section = 1): string[] {
+  return ['.\\" Made by `npm run generate`.', `.Dd ${date}`, `.Dt ${name.toUpperCase()} ${section}`, '.Os']
 }
 
 function flagMacros(flag: CommandDoc['flags'][number], between: string): string {

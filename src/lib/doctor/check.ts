@@ -31,6 +31,8 @@ export interface Check {
   id: string
   /** For people. */
   title: string
+  /** What it looks at, a sentence for the manual. */
+  about: string
   /** @throws QusbError which becomes a finding */
   run(examination: Examination): Finding[] | Promise<Finding[]>
 }

@@ -18,9 +18,12 @@ async function run(check: Check, examination: object): Promise<Finding> {
   return first
 }
 
-it('every check has an id of its own', () => {
+it('every check has an id of its own, and tells the manual what it looks at', () => {
   expect(new Set(CHECKS.map(({ id }) => id)).size).toBe(CHECKS.length)
-  for (const { id } of CHECKS) expect(id).toMatch(/^[a-z0-9-]+$/)
+  for (const { id, about } of CHECKS) {
+    expect(id).toMatch(/^[a-z0-9-]+$/)
+    expect(about).toMatch(/^[A-Z].*\.$/)
+  }
 })
 
 describe('Node.js', () => {

@@ -10,6 +10,7 @@ import { type Check, type Examination, type Finding, orWell, warn, well } from '
 export const watcherCheck: Check = {
   id: 'watcher',
   title: 'attach by rule',
+  about: 'Whether there are rules that attach, and nothing that applies them.',
   run: async ({ context: { site, user } }) => {
     if (await isWatcherThere(site)) return [well('a watcher runs')]
     const loaded = loadRules(site)
@@ -30,6 +31,8 @@ export const watcherCheck: Check = {
 export const hintsCheck: Check = {
   id: 'hints',
   title: 'hints of USB qubes',
+  about:
+    'Whether what was installed in dom0 and in a USB qube, so that it tells of devices at once, is still so.',
   run: async (examination) => {
     const { site } = examination.context
     const { backends } = readManifest(site)

@@ -6,6 +6,7 @@ import { type Check, fault, warn, well } from '../check.ts'
 export const clientCheck: Check = {
   id: 'qrexec-client',
   title: 'qrexec-client',
+  about: 'Whether it is there, is what its name says, and could not have been exchanged by others.',
   run: async ({ context: { site } }) => {
     const file = site.qrexecClient
     const found = await inspectClient(site)
@@ -37,6 +38,7 @@ export const clientCheck: Check = {
 export const groupCheck: Check = {
   id: 'group',
   title: 'group qubes',
+  about: 'Whether this user may call qubes.',
   run: ({ context: { site }, user }) => {
     const stat = statSync(site.qubesRunDir, { throwIfNoEntry: false })
     if (stat === undefined) {
@@ -60,6 +62,7 @@ export const groupCheck: Check = {
 export const qubesdCheck: Check = {
   id: 'qubesd',
   title: 'qubesd',
+  about: 'Whether it tells which qubes there are.',
   run: async ({ context: { site, directory } }) => {
     if (!existsSync(site.qubesdSocket)) {
       return [warn(`there is no ${site.qubesdSocket}: which qubes there are is known from qrexec alone`)]
@@ -82,6 +85,7 @@ const SLACK_MS = 5 * 60 * 1000
 export const clockCheck: Check = {
   id: 'clock',
   title: 'clock',
+  about: 'Whether it is behind what qusb has written down.',
   run: ({ context: { site }, program, records }) => {
     const written = [
       ...records.map(({ since }) => since),

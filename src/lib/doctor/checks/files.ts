@@ -12,6 +12,7 @@ const SET_UP = 'sudo qusb setup dom0'
 export const directoriesCheck: Check = {
   id: 'directories',
   title: 'directories',
+  about: 'Whether they are there, can be written, and not by everybody.',
   run: ({ context: { site } }) => {
     const findings = [site.stateDir, site.configDir, site.runDir].flatMap(inspect)
     return orWell(findings, `${site.stateDir}, ${site.configDir} and ${site.runDir}`)
@@ -33,6 +34,7 @@ function inspect(directory: string): Finding[] {
 export const configCheck: Check = {
   id: 'config',
   title: 'configuration',
+  about: 'Whether it is valid.',
   run: ({ context: { site }, configFault }) => {
     if (configFault !== undefined) return [faultOf(configFault)]
     const file = join(site.configDir, 'config.json')
@@ -43,6 +45,7 @@ export const configCheck: Check = {
 export const storeCheck: Check = {
   id: 'store',
   title: 'state file',
+  about: 'Whether it can be read. A damaged one is set aside.',
   run: ({ context: { site }, storeFault }) => {
     if (storeFault !== undefined) return [faultOf(storeFault)]
     const { state, warnings, incomplete } = readState(site)
@@ -83,6 +86,7 @@ const EVENTS = 1000
 export const historyCheck: Check = {
   id: 'history',
   title: 'history',
+  about: 'Whether all of its lines can be read.',
   run: ({ context: { site, config } }) => {
     if (!config.history.enabled) return [well('switched off')]
     const { events, skipped } = readHistory(site, { limit: EVENTS })

@@ -18,6 +18,7 @@ const OLD_GRANT_MS = 60_000
 export const grantsCheck: Check = {
   id: 'grants',
   title: 'grants left over',
+  about: 'Lines of policy that outlived their attach. Those of qusb are removed; one of qubesd is told.',
   run: ({ context: { site }, program }) => {
     const there = listGrants(site)
     // Read after them: the store tells of a grant before it is written.
@@ -51,6 +52,7 @@ export const grantsCheck: Check = {
 export const operationsCheck: Check = {
   id: 'operations',
   title: 'operations left open',
+  about: 'What a qusb that died had begun. It is brought to an end.',
   run: ({ context, records }) => {
     const open = records.filter((record) => record.phase !== 'attached' && !isAtWork(record))
     const findings = open.map((record) =>
@@ -93,6 +95,8 @@ async function settleOne(context: Context, record: AttachmentRecord): Promise<st
 export const stateFilesCheck: Check = {
   id: 'state-files',
   title: 'stale state files',
+  about:
+    'Notes in a frontend of a device that it no longer has, by which another could be cut off. They are removed.',
   run: (examination) => {
     const { seen, qubes, context } = examination
     const findings = qubes.flatMap((frontend) =>
@@ -132,6 +136,8 @@ function staleFilesOf(
 export const stuckCheck: Check = {
   id: 'stuck-devices',
   title: 'devices stuck on usbip-host',
+  about:
+    'Devices that nobody has, and that the backend has not got back. They are given back to their driver.',
   run: (examination) => {
     const { context, seen, backends, qubes, named, records } = examination
     const findings = backends

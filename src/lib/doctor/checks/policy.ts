@@ -7,6 +7,7 @@ import { type Check, type Examination, fault, orWell, warn, well } from '../chec
 export const policyDirectoryCheck: Check = {
   id: 'policy-directory',
   title: 'policy directory',
+  about: 'Whether a grant can be written, and counts.',
   run: ({ context: { site } }) => {
     const { policyDir, policyReadDirs } = site
     if (!policyReadDirs.includes(policyDir)) {
@@ -43,6 +44,7 @@ export const policyDirectoryCheck: Check = {
 export const policyFilesCheck: Check = {
   id: 'policy-files',
   title: 'policy files',
+  about: 'A file with a capital letter in its name, or one error in a line, denies every call of the system.',
   run: ({ context: { site } }) => {
     const faults = findPolicyFaults(site)
     const findings = faults.map(({ file, line, what }) => {
@@ -61,6 +63,7 @@ const MOST_CALLS = 5000
 export const denyRulesCheck: Check = {
   id: 'deny-rules',
   title: 'deny rules',
+  about: 'Rules of yours that deny a qube a device, which qusb heeds.',
   run: async (examination) => {
     const calls = possibleCalls(examination)
     const rules = await findDenyRules(examination.context.site, calls)

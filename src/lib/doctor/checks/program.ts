@@ -9,6 +9,7 @@ export const LEAST_NODE = '20.19.0'
 export const nodeCheck: Check = {
   id: 'node',
   title: 'Node.js',
+  about: 'Whether Node.js is new enough.',
   run: ({ program }) => [
     isAtLeast(program.node, LEAST_NODE)
       ? well(program.node)
@@ -32,6 +33,7 @@ export function isAtLeast(version: string, least: string): boolean {
 export const codeCacheCheck: Check = {
   id: 'code-cache',
   title: 'V8 code cache',
+  about: 'Whether the compiled form of qusb that makes it start fast is there, and fits.',
   run: ({ program: { bundle } }) => {
     const file = `${bundle}.cache`
     const fix = 'Build qusb again (npm run build), or install its package again.'

@@ -7,6 +7,7 @@ import { type Check, type Examination, type Finding, faultIn, faultOf, orWell, w
 export const backendsCheck: Check = {
   id: 'backends',
   title: 'USB qubes',
+  about: 'Whether any is known and runs.',
   run: ({ backends, backendsFault }) =>
     backendsFault === undefined ? [well(backends.join(', '))] : [faultOf(backendsFault)],
 }
@@ -14,6 +15,7 @@ export const backendsCheck: Check = {
 export const answersCheck: Check = {
   id: 'answers',
   title: 'qubes answer',
+  about: 'Whether the qubes that run answer.',
   run: (examination) => {
     const { qubes, seen } = examination
     const findings = qubes.flatMap((qube): Finding[] => {
@@ -42,6 +44,7 @@ function backendsOf({ qubes, backends, seen }: Examination): QubeSurvey[] {
 export const proxyCheck: Check = {
   id: 'usb-proxy',
   title: 'USB proxy',
+  about: 'Whether its services are there, on either side.',
   run: (examination) => {
     const lacking = [
       ...backendsOf(examination)
@@ -75,6 +78,7 @@ const FREE = 4
 export const portsCheck: Check = {
   id: 'vhci-ports',
   title: 'virtual USB ports',
+  about: 'Whether the kernel of a frontend has its virtual controller, and ports free for USB 2 and USB 3.',
   run: (examination) => {
     const findings = frontendsOf(examination).flatMap((survey) => findPortFaults(examination, survey))
     return orWell(findings, 'every frontend has free ones for USB 2 and USB 3')

@@ -5,6 +5,7 @@ import { type Check, fault, orWell, warn, well } from '../check.ts'
 export const rulesCheck: Check = {
   id: 'rules',
   title: 'rules',
+  about: 'Whether they are in force: one fault puts all of them out of it.',
   run: ({ context: { site } }) => {
     const loaded = loadRules(site)
     if ('problems' in loaded) {
@@ -22,6 +23,7 @@ export const rulesCheck: Check = {
 export const aliasesCheck: Check = {
   id: 'aliases',
   title: 'aliases',
+  about: 'Whether the name of one is also that of a qube.',
   run: async ({ context }) => {
     const { aliases, warnings } = await listAliases(context)
     const findings = warnings.map(({ message, hint }) => warn(message, { fix: hint }))
