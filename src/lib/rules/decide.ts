@@ -48,32 +48,31 @@ export interface Decision {
  * @param rules in their order
  */
 export function decide(rules: readonly Rule[], candidate: Candidate, circumstances: Circumstances): Decision {
-  let winner: Rule | null = null
-  const considered = rules.map((rule): Consideration => {
-    const against = whyNot(rule, candidate, circumstances)
-    if (against !== undefined) return { rule, outcome: 'no-match', why: against }
-    if (winner !== null) {
-      return {
-        rule,
-        outcome: 'beaten',
-        why: `it is about this device too, and ${ruleLabel(winner)} comes first`,
-      }
+  const against = rules.map((rule) => whyNot(rule, candidate, circumstances))
+  const winner = rules[against.indexOf(undefined)] ?? null
+  const considered = rules.map((rule, i): Consideration => {
+    const why = against[i]
+    if (why !== undefined) return { rule, outcome: 'no-match', why }
+    if (winner === null || rule === winner) return { rule, outcome: 'wins', why: whyWins(rule, candidate) }
+    return {
+      rule,
+      outcome: 'beaten',
+      why: `it is about this device too, and ${ruleLabel(winner)} comes first`,
     }
-    winner = rule
-    const surely = !isGuess(rule, candidate)
-    const why = surely
-      ? 'it is the first that is about this device'
-      : 'the device shows no interface, so it may be one'
-    return { rule, outcome: 'wins', why }
   })
-  const rule = winner as Rule | null
   return {
-    action: rule?.action ?? 'none',
-    rule,
-    frontend: rule === null || rule.action === 'deny' ? null : rule.frontend,
-    options: rule?.options ?? DEFAULT_OPTIONS,
+    action: winner?.action ?? 'none',
+    rule: winner,
+    frontend: winner === null || winner.action === 'deny' ? null : winner.frontend,
+    options: winner?.options ?? DEFAULT_OPTIONS,
     considered,
   }
+}
+
+function whyWins(rule: Rule, candidate: Candidate): string {
+  return isGuess(rule, candidate)
+    ? 'the device shows no interface, so it may be one'
+    : 'it is the first that is about this device'
 }
 
 /** Why a rule is not about a device; undefined where it is. */
