@@ -33,7 +33,7 @@ export function chooseDevice(surveys: readonly QubeSurvey[], selector: Selector,
 }
 
 /** Devices that are meant one at a time, each with the shortest selector that names it alone, and what it is. */
-export function listCandidates(
+function listCandidates(
   devices: readonly Device[],
   surveys: readonly QubeSurvey[],
   naming: Naming,

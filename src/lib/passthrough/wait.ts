@@ -1,4 +1,5 @@
 import { QusbError } from '../errors.ts'
+import type { Device } from '../model/device.ts'
 import { requireAlias } from './choose.ts'
 import type { Context } from './context.ts'
 import { type DeviceWords, findDevice } from './find-device.ts'
@@ -25,7 +26,7 @@ export async function waitForDevice(
   if (selector.kind === 'alias') requireAlias(selector.alias, namingOf(context.site))
   const unknown = backend === undefined ? undefined : whyNotThere(await context.directory.qubes(), backend)
   if (unknown?.code === 'NOT_FOUND') throw failureToError(unknown)
-  if (await isThere(context, words)) return
+  if ((await lookFor(context, words)) !== undefined) return
 
   const limit = limitMs === null ? [] : [AbortSignal.timeout(limitMs)]
   const waiting = { ...context, signal: AbortSignal.any([context.signal, ...limit]) }
@@ -34,7 +35,8 @@ export async function waitForDevice(
   for await (const { event } of watch(waiting, request, () => {})) {
     // What came between our look and the watcher's first is told by no event.
     if (event !== 'watching' && event !== 'device-added') continue
-    if (await isThere(context, words)) return
+    // One that is not published yet may be so in a moment, and would be refused as hidden till then.
+    if ((await lookFor(context, words))?.hidden === false) return
     context.progress(`waiting for ${selector.text}`)
   }
   context.signal.throwIfAborted()
@@ -43,14 +45,14 @@ export async function waitForDevice(
   })
 }
 
-async function isThere(context: Context, words: DeviceWords): Promise<boolean> {
+/** The device, if it is there. @throws QusbError AMBIGUOUS; what no waiting would mend */
+async function lookFor(context: Context, words: DeviceWords): Promise<Device | undefined> {
   try {
-    await findDevice(context, words)
-    return true
+    return (await findDevice(context, words)).device
   } catch (error) {
     context.signal.throwIfAborted()
-    if (error instanceof QusbError && ['NOT_FOUND', 'NOT_RUNNING', 'TIMEOUT'].includes(error.code))
-      return false
+    const mayPass = error instanceof QusbError && ['NOT_FOUND', 'NOT_RUNNING', 'TIMEOUT'].includes(error.code)
+    if (mayPass) return undefined
     throw error
   }
 }
