@@ -101,6 +101,20 @@ describe('what ends an attachment behind our back is told, once, and kept in the
     await attach('sys-usb', '1-1', 'work')
   })
 
+  it('a halt of the backend, in the middle of an attach that died', async () => {
+    const running = bench.start(['attach', 'sys-usb', '1-1', 'work'], { faultPoint: 'look-again' })
+    await running.said('qusb-fault-point look-again\n')
+    running.child.kill('SIGKILL')
+    await running.done
+    await bench.lab.fault('halt', 'sys-usb')
+    const { json } = await bench.qusb('list', '--json')
+    expect(json.warnings).toContainEqual(expect.objectContaining({ code: 'SETTLED' }))
+    expect(await stateFiles('work')).toBe('')
+    expect(JSON.parse(readFileSync(statePath(), 'utf8')).attachments).toEqual([])
+    await bench.lab.fault('start', 'sys-usb')
+    await attach('sys-usb', '1-1', 'work')
+  })
+
   it('a boot of dom0', async () => {
     await attach('sys-usb', '1-1', 'work')
     const bootId = join(bench.lab.dir, 'dom0/proc/sys/kernel/random/boot_id')

@@ -63,13 +63,17 @@ export async function release(context: Context, place: Place, via: Via = 'qrexec
   }
 
   await reach('give-back')
-  const given = await returnToDriver(context, place, {
-    seen: look,
-    ...(place.stubdom ? {} : { besides: place.frontend }),
-  })
-  if (given.kept !== undefined) return { end: 'unresolved', why: given.kept, detached }
+  // A backend that is halted has no device to give back; what the frontend keeps is stale all the same.
+  if (!backendGone()) {
+    const given = await returnToDriver(context, place, {
+      seen: look,
+      ...(place.stubdom ? {} : { besides: place.frontend }),
+    })
+    if (given.kept !== undefined) return { end: 'unresolved', why: given.kept, detached }
+    look = given.seen
+  }
   await reach('forget-import')
-  return { end: (await forgetStateFile(context, place, given.seen)) ? 'clean' : 'leftover', detached }
+  return { end: (await forgetStateFile(context, place, look)) ? 'clean' : 'leftover', detached }
 }
 
 function failureText(look: Look, qube: QubeName): string {
