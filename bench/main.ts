@@ -1,6 +1,7 @@
 // `npm run bench [NAME…]`: all benchmarks, or those named. Each prints a table.
 import { benchAdmin } from './admin.ts'
 import { benchAttach } from './attach.ts'
+import { benchAuto } from './auto.ts'
 import { benchFloor } from './floor.ts'
 import { benchKernel } from './kernel.ts'
 import { benchList } from './list.ts'
@@ -12,6 +13,7 @@ const BENCHMARKS: Record<string, () => Promise<void>> = {
   attach: benchAttach,
   admin: benchAdmin,
   store: benchStore,
+  auto: benchAuto,
   kernel: benchKernel,
 }
 

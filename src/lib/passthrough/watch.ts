@@ -35,8 +35,8 @@ export interface Acting {
 
 /** How often they are asked where a stream says when: for what it does not tell, ms. */
 const SELDOM_MS = 60_000
-/** Looks follow each other at this distance or more, ms: whoever rings without end gets no more than that. */
-const LEAST_MS = 250
+/** Whoever rings without end gets no more looks a second than these; whoever rings after a while gets one at once. */
+const LOOKS_A_SECOND = 4
 /** How long qubesd may take to begin its events before the first look is taken without, ms. */
 const BEGIN_MS = 1000
 
@@ -61,6 +61,7 @@ export async function* watch(
   let last: Sighting | undefined
   let source: WatchEvent['source'] | undefined
   let rung: Rung = 'all'
+  const looks: number[] = []
   // Where there never was a qubesd, none is waited for.
   const listening = existsSync(context.site.qubesdSocket)
     ? listen(context, bell, stream, ending.signal)
@@ -69,7 +70,8 @@ export async function* watch(
     if (listening !== undefined) await bell.wait(BEGIN_MS)
     bell.hush()
     while (!context.signal.aborted) {
-      const lookedAt = Date.now()
+      looks.push(Date.now())
+      if (looks.length > LOOKS_A_SECOND) looks.shift()
       const before = last?.sight
       acting?.beforeLook()
       const { warnings, ...sighting } = await look(context, request, before, rung)
@@ -98,7 +100,7 @@ export async function* watch(
       }
       const paceMs = stream.source === 'qubesd' ? SELDOM_MS : request.everyMs
       rung = await nextRing(context, bell, paceMs, async () => await acting?.act(sighting))
-      const early = LEAST_MS - (Date.now() - lookedAt)
+      const early = looks.length < LOOKS_A_SECOND ? 0 : (looks[0] ?? 0) + 1000 - Date.now()
       if (early > 0) await sleep(early, undefined, { signal: context.signal }).catch(() => {})
       const more = bell.hush()
       rung = rung === 'all' || more === 'all' ? 'all' : new Set([...rung, ...more])
