@@ -3,8 +3,6 @@ import { boolean } from '@oclif/core/flags'
 import { QusbCommand } from '../cli/command.ts'
 import type { ListResult } from '../lib/passthrough/results.ts'
 import { readQube } from '../lib/passthrough/words.ts'
-import { renderDeviceLines, renderDeviceList } from '../lib/view/device-table.ts'
-import { renderDeviceTree } from '../lib/view/device-tree.ts'
 
 export default class List extends QusbCommand {
   static override summary = 'List the USB devices of the USB qubes, and who has each.'
@@ -35,20 +33,26 @@ export default class List extends QusbCommand {
     await context.directory.askEarly()
     // Loaded while qubesd answers.
     const { list } = await import('../lib/passthrough/list.ts')
-    const outcome = await list(context, {
+    const listing = list(context, {
       backends,
       all: flags.all || flags.tree,
       attached: flags.attached,
     })
-    this.report(outcome, flags, (result) => this.draw(result, flags.tree))
+    // Loaded while the backends answer.
+    const [outcome, view] = await Promise.all([listing, import('../lib/view/devices.ts')])
+    this.report(outcome, flags, (result) => this.draw(result, flags.tree, view))
   }
 
-  private draw({ devices, error }: ListResult, tree: boolean): string {
+  private draw(
+    { devices, error }: ListResult,
+    tree: boolean,
+    view: typeof import('../lib/view/devices.ts'),
+  ): string {
     // A backend that failed has not said that it has no devices.
     if (devices.length === 0 && error !== undefined) return ''
-    if (tree) return renderDeviceTree(devices, this.terminal())
+    if (tree) return view.renderDeviceTree(devices, this.terminal())
     return process.stdout.isTTY === true
-      ? renderDeviceList(devices, this.terminal())
-      : renderDeviceLines(devices)
+      ? view.renderDeviceList(devices, this.terminal())
+      : view.renderDeviceLines(devices)
   }
 }

@@ -1,18 +1,15 @@
-import { errorToJson, QusbError } from '../errors.ts'
+import { errorToJson, type QusbError } from '../errors.ts'
 import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import { deviceClass } from '../model/device-class.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Assignment } from '../qubes/admin/device-lines.ts'
-import { readState } from '../store/store.ts'
 import { assignmentOf, findAssignments } from './assignments.ts'
 import { type Backends, findBackends, haltedWarnings, onlyBackends } from './backends.ts'
 import type { Context } from './context.ts'
-import { failureToError, failureToWarning, type Look, lookAt, warningsOf } from './look.ts'
+import { errorToWarning, failureToError, failureToWarning, type Look, lookAt, warningsOf } from './look.ts'
 import { aliasesIfAny, namingOf } from './naming.ts'
-import { reconcile } from './reconcile.ts'
 import type { ListedDevice, ListResult, Warning } from './results.ts'
-import { settle } from './settle.ts'
 
 export interface ListRequest {
   /** Empty: the configured or usual ones. One that is named and fails is an error beside the others' devices. */
@@ -82,27 +79,13 @@ export async function lookWithStore(
   context: Context,
   backends: Pick<Backends, 'names' | 'found'>,
 ): Promise<{ seen: Look; records: readonly AttachmentRecord[]; warnings: Warning[] }> {
-  const warnings: Warning[] = []
-  const orWarn = async <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof QusbError) || error.code !== 'STORE') throw error
-      if (!warnings.some((warning) => warning.message === error.message)) {
-        warnings.push(errorToWarning(error))
-      }
-      return otherwise
-    }
-  }
-  warnings.push(...(await orWarn(async () => await settle(context), [])))
-  const seen = await lookAt(context, backends.names, backends)
-  const records = await orWarn(async () => readState(context.site).state.attachments, [])
-  warnings.push(...(await orWarn(async () => await reconcile(context, records, seen), [])))
-  return { seen, records, warnings }
-}
-
-function errorToWarning({ code, message, hint }: QusbError): Warning {
-  return { qube: null, code, message, hint: hint ?? null }
+  const look = async (): Promise<Look> => await lookAt(context, backends.names, backends)
+  // The store is read, and its code loaded, while the backends answer.
+  const looking = look()
+  // Why there is none is told where it is waited for.
+  looking.catch(() => {})
+  const { settleAndReconcile } = await import('./store-and-truth.ts')
+  return await settleAndReconcile(context, looking, look)
 }
 
 /** A device with what the store and qubesd know of it, and people call it. Pure. */

@@ -69,6 +69,10 @@ export function failureToWarning(failure: SurveyFailure): Warning {
   return { qube: failure.qube, code: failure.code, message: failure.message, hint: failure.hint ?? null }
 }
 
+export function errorToWarning({ code, message, hint }: QusbError): Warning {
+  return { qube: null, code, message, hint: hint ?? null }
+}
+
 /** What should be said of a survey that was not whole. */
 export function warningsOf(survey: QubeSurvey): Warning[] {
   const warnings: Warning[] = []
