@@ -17,7 +17,10 @@ export default defineConfig({
   ],
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...(process.env.QUSB_TESTS === 'short' ? [...LONG, 'test/**/kernel-*.test.ts'] : [])],
+    exclude: [
+      ...configDefaults.exclude,
+      ...(process.env.QUSB_TESTS === 'short' ? [...LONG, 'test/**/kernel-*.test.ts'] : []),
+    ],
     globalSetup: ['test/global-setup.ts'],
     // Tests wait more than they work: for time limits, for kernels, for a second that a proxy takes.
     maxWorkers: 3,
