@@ -23,6 +23,7 @@ export const LONG = [
   'e2e/run',
   'e2e/move',
   'e2e/names',
+  'docs/examples',
   'e2e/watch',
   'e2e/rules',
   'e2e/auto',

@@ -17,7 +17,7 @@ export default class Attach extends QusbCommand {
     },
     {
       description: 'By what it is, with its serial',
-      command: '<%= config.bin %> attach sys-usb 1050:0407@0012345678 vault',
+      command: '<%= config.bin %> attach sys-usb 1050:0407@0012345 vault',
     },
     {
       description: 'In one word, as qvm-usb writes it',

@@ -47,7 +47,7 @@ when their files change; while one is broken, nothing is attached by rule. One s
     },
     {
       description: 'Run a program for each event, told in QUSB_EVENT, QUSB_BACKEND, QUSB_PORT and so on',
-      command: '<%= config.bin %> watch --exec /usr/local/bin/on-usb',
+      command: '<%= config.bin %> watch --exec ~/bin/on-usb',
     },
   ]
   static override args = {

@@ -7,7 +7,7 @@ export default class RuleRemove extends QusbCommand {
   static override summary = 'Remove rules.'
   static override description =
     'By the ids that "qusb rule list" shows. A rule that was edited since has another id and is left alone. Nothing is detached.'
-  static override examples = ['<%= config.bin %> <%= command.id %> 1f0c93ab']
+  static override examples = ['<%= config.bin %> <%= command.id %> aa189e69']
   static override args = {
     id: string({ description: 'id of a rule, as listed', required: true, multiple: true }),
   }
