@@ -1,3 +1,5 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
 import { type Bench, expectClean, startBench, until } from './program.ts'
@@ -15,6 +17,50 @@ const FILE: LabFileText = {
 /** Who has the device at this port. */
 const holderOf = async (bench: Bench, port: string): Promise<string | null | undefined> =>
   (await bench.device(port))?.attachedTo
+
+describe('watch --auto beside the assignments of qubesd', () => {
+  it('lets qubesd have its turn, and then does what the rules say; what qubesd asks about is left to it', async () => {
+    const bench = await startBench({
+      ...FILE,
+      assignments: [
+        { frontend: 'vault', backend: 'sys-usb', port: '2-1' },
+        { frontend: 'vault', backend: 'sys-usb', port: '2-2', mode: 'ask-to-attach' },
+        { frontend: 'late', backend: 'sys-usb', port: '2-3' },
+      ],
+    })
+    writeRules(bench, 'class:storage  *  work  allow')
+    const watching = startWatch(bench, ['--auto'])
+    try {
+      await watching.told('watching qubesd')
+      // The lab's qubesd says what it would attach, and leaves it at that.
+      const plug = async (port: string) =>
+        await bench.lab.plug({ backend: 'sys-usb', port, kind: 'stick', serial: port })
+      for (const port of ['2-1', '2-2', '2-3']) await plug(port)
+      // Whoever it is assigned to does not run: nobody is waited for.
+      await watching.told('rule-attached 2-3 work', 'rule-attached 2-1 work')
+      const at = (event: string, port: string): number =>
+        Date.parse(watching.events().find((each) => each.event === event && each.port === port)?.at)
+      expect(at('rule-attached', '2-1') - at('device-added', '2-1')).toBeGreaterThanOrEqual(3500)
+      expect(await holderOf(bench, '2-2')).toBeNull()
+
+      // Attached by qubesd in its turn, it is nobody else's business.
+      await bench.lab.unplug('sys-usb', '2-1')
+      await watching.told('device-removed 2-1')
+      await plug('2-1')
+      await watching.told('device-added 2-1')
+      expect(await bench.qusb('attach', 'sys-usb', '2-1', 'vault', '--via', 'admin')).toMatchObject({
+        code: 0,
+      })
+      await watching.told('device-attached 2-1 vault')
+      await plug('2-4')
+      await watching.told('rule-attached 2-4 work')
+      expect(await holderOf(bench, '2-1')).toBe('vault')
+    } finally {
+      await watching.end()
+      await bench.end()
+    }
+  })
+})
 
 describe.each(['4.3', 'none'] as const)('watch --auto, qubesd %s', (qubesd) => {
   let bench: Bench
@@ -72,6 +118,22 @@ describe.each(['4.3', 'none'] as const)('watch --auto, qubesd %s', (qubesd) => {
     await told('device-removed 2-1')
     await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
     await told('rule-attached 2-1 work')
+  })
+
+  it('leaves it alone also when the watcher is started anew', async () => {
+    writeRules(bench, 'class:storage  *  work  allow')
+    const first = await start()
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
+    await first.told('rule-attached 2-1 work')
+    expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
+    await first.told('device-detached 2-1 work')
+    const kept = join(bench.lab.dir, 'dom0/run/qusb/left-alone.json')
+    await until('it is written down', () => existsSync(kept) && readFileSync(kept, 'utf8').includes('"2-1"'))
+    await first.end('SIGKILL')
+    const second = await start()
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-2', kind: 'stick', serial: 'OTHER' })
+    await second.told('rule-attached 2-2 work')
+    expect(await holderOf(bench, '2-1')).toBeNull()
   })
 
   it('gives a frontend that starts, or starts again, what its rules say', async () => {

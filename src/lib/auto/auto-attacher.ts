@@ -14,6 +14,7 @@ import { decide } from '../rules/decide.ts'
 import { readMoment } from '../site/moment.ts'
 import { readHistory } from '../store/history.ts'
 import { readState } from '../store/store.ts'
+import { LeftAlone } from './left-alone.ts'
 import { type Held, nextStep, observe, type Plugging, type Step } from './plugging.ts'
 import { QubesdTurn } from './qubesd-turn.ts'
 import { RuleBook } from './rule-book.ts'
@@ -40,6 +41,7 @@ export class AutoAttacher implements Acting {
   readonly #work: WorkOfRules
   readonly #book: RuleBook
   readonly #turn: QubesdTurn
+  readonly #leftAlone: LeftAlone
   readonly #pluggings = new Map<string, Plugging>()
   /** The serials that backends publish, where they are others than the devices' own. */
   readonly #serials = new Map<QubeName, ReadonlyMap<string, string>>()
@@ -57,6 +59,7 @@ export class AutoAttacher implements Acting {
     this.#work = new WorkOfRules(context, doing)
     this.#book = new RuleBook(context.site, telling.warn)
     this.#turn = new QubesdTurn(context)
+    this.#leftAlone = new LeftAlone(context.site)
     this.#naming = namingOf(context.site)
   }
 
@@ -81,6 +84,7 @@ export class AutoAttacher implements Acting {
   }
 
   async act(sighting: Sighting): Promise<void> {
+    const isFirst = this.#last === undefined
     if (sighting !== this.#last) {
       this.#last = sighting
       this.#endRecords(sighting)
@@ -93,6 +97,8 @@ export class AutoAttacher implements Acting {
     // The aliases as they are now.
     this.#naming = namingOf(this.#context.site)
     this.#observe(sighting)
+    if (isFirst) this.#recall(sighting)
+    this.#orWarn(() => this.#leftAlone.keep(this.#pluggings.values(), sighting.sight), undefined)
     for (const [place, plugging] of this.#pluggings) {
       if (rulesChanged) this.#reopen(place, plugging)
     }
@@ -133,6 +139,14 @@ export class AutoAttacher implements Acting {
       if (there.has(place)) continue
       this.#pluggings.delete(place)
       this.#work.forget(plugging.id)
+    }
+  }
+
+  /** What a watcher before this one left alone is left alone. */
+  #recall({ sight }: Sighting): void {
+    for (const [place, plugging] of this.#pluggings) {
+      if (plugging.state.kind !== 'open' || !this.#leftAlone.has(plugging, sight)) continue
+      this.#pluggings.set(place, { ...plugging, state: { kind: 'closed', why: 'by-hand' } })
     }
   }
 

@@ -80,7 +80,10 @@ export function observe(
   if (state.kind === 'released') {
     const reopened = reopenedAt(state.holder, around)
     if (reopened !== undefined) return become(open(reopened))
-    if (around.now >= state.until) return become({ kind: 'closed', why: 'by-hand' })
+    // A detach is written down when it is over, which may be after the device was seen free.
+    if (around.now >= state.until || around.wasDetached(device, state.holder)) {
+      return become({ kind: 'closed', why: 'by-hand' })
+    }
   }
   return become(state)
 }

@@ -15,7 +15,7 @@ import { storeError } from './failure.ts'
 import { openPlainFile, shareWithGroup } from './plain-file.ts'
 
 /** With the writer's process id; a name that a killed one left is removed before it can be met again. */
-const TEMPORARY = /^\.(?:state\.json|aliases\.json|.{1,200}\.rules)\.new-[0-9]{1,10}$/
+const TEMPORARY = /^\.(?:state\.json|left-alone\.json|aliases\.json|.{1,200}\.rules)\.new-[0-9]{1,10}$/
 
 /**
  * Replaces a file's content, so that after a crash or power cut at any point there is the old or the new one, whole.

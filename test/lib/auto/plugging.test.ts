@@ -116,6 +116,8 @@ describe('what a look makes of a device', () => {
     const halted = { now: 5000, sight: sight({ work: ['halted', null] }) }
     expect(observe(released, device(null), 2, around(halted)).state.kind).toBe('open')
     expect(observe(released, device(null), 2, around({ now: 5000, slept: 9 })).state.kind).toBe('open')
+    const detached = { now: 5000, wasDetached: () => true }
+    expect(observe(released, device(null), 2, around(detached)).state.kind).toBe('closed')
     expect(observe(released, device(null), 2, around({ now: 31_000 })).state).toEqual({
       kind: 'closed',
       why: 'by-hand',
