@@ -4,8 +4,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { describeCommands, makeManifests } from './reference/commands.ts'
 import { readChangelogDate } from './reference/date.ts'
-import { renderManPage, renderOtherPages, renderOverview } from './reference/man.ts'
+import { renderManPage, renderOverview } from './reference/man.ts'
 import { fillReadme } from './reference/markdown.ts'
+import { renderOtherPages } from './reference/pages.ts'
 
 const root = process.cwd()
 const check = process.argv.includes('--check')

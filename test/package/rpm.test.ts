@@ -144,6 +144,9 @@ describe.skipIf(!rpmbuild)('the package for dom0', () => {
     for (const file of [
       'usr/share/man/man1/qusb.1',
       'usr/share/man/man1/qusb-attach.1',
+      'usr/share/man/man5/qusb.json.5',
+      'usr/share/man/man5/qusb.rules.5',
+      'usr/share/man/man7/qusb.7',
       'etc/qusb/rules.d',
     ]) {
       expect(existsSync(join(root.dir, file)), file).toBe(true)
