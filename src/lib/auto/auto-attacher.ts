@@ -15,10 +15,11 @@ import { readMoment } from '../site/moment.ts'
 import { readHistory } from '../store/history.ts'
 import { readState } from '../store/store.ts'
 import { LeftAlone } from './left-alone.ts'
+import type { Done } from './outcome.ts'
 import { type Held, nextStep, observe, type Plugging, type Step } from './plugging.ts'
 import { QubesdTurn } from './qubesd-turn.ts'
 import { RuleBook } from './rule-book.ts'
-import { type Doing, type Done, WorkOfRules } from './work.ts'
+import { type Doing, WorkOfRules } from './work.ts'
 
 /** What an auto-attacher tells. */
 export interface Telling {
@@ -85,13 +86,14 @@ export class AutoAttacher implements Acting {
 
   async act(sighting: Sighting): Promise<void> {
     const isFirst = this.#last === undefined
+    let hasStarted = false
     if (sighting !== this.#last) {
       this.#last = sighting
       this.#endRecords(sighting)
       for (const [name, survey] of sighting.look.surveys) {
         this.#serials.set(name, new Map(survey.publishedSerials.map(({ port, serial }) => [port, serial])))
       }
-      await this.#turn.see(sighting)
+      hasStarted = await this.#turn.see(sighting)
     }
     const rulesChanged = this.#book.read()
     // The aliases as they are now.
@@ -100,7 +102,7 @@ export class AutoAttacher implements Acting {
     if (isFirst) this.#recall(sighting)
     this.#orWarn(() => this.#leftAlone.keep(this.#pluggings.values(), sighting.sight), undefined)
     for (const [place, plugging] of this.#pluggings) {
-      if (rulesChanged) this.#reopen(place, plugging)
+      if (rulesChanged || hasStarted) this.#reopen(place, plugging)
     }
     for (const [place, plugging] of this.#pluggings) this.#take(place, plugging)
   }
@@ -161,7 +163,7 @@ export class AutoAttacher implements Acting {
     return events.some((event) => here(event) && event.what === 'detached' && Date.parse(event.at) >= since)
   }
 
-  /** New rules are a new chance for what the old ones failed with; a person's no, or detach, stands. */
+  /** New rules, or a qube that has started, are a new chance for what failed; a person's no, or detach, stands. */
   #reopen(place: string, plugging: Plugging): void {
     const { state } = plugging
     if (state.kind !== 'closed' || state.why !== 'failed') return

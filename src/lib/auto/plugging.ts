@@ -17,7 +17,7 @@ export interface Plugging {
     | Held
     /** Somebody had it who still runs: it was taken away, or the holder is on its way down. */
     | { kind: 'released'; holder: Held; until: number }
-    /** Not touched again until it is plugged in anew, or with a reason that new rules take away. */
+    /** Not touched again until it is plugged in anew; what failed also when the rules change, or a qube starts. */
     | { kind: 'closed'; why: 'by-hand' | 'said-no' | 'failed' }
 }
 

@@ -31,12 +31,17 @@ export class QubesdTurn {
     this.#context = context
   }
 
-  /** Takes note of what runs; asks for the assignments, the first time before anything is decided. */
-  async see({ sight }: Sighting): Promise<void> {
+  /**
+   * Takes note of what runs; asks for the assignments, the first time before anything is decided.
+   * @returns whether a qube has started since the last look
+   */
+  async see({ sight }: Sighting): Promise<boolean> {
     const now = Date.now()
+    let hasStarted = false
     for (const [name, { state, domainId }] of sight.qubes) {
       if (state !== 'running') this.#running.delete(name)
       else if (this.#running.get(name)?.domain !== domainId) {
+        hasStarted = true
         this.#running.set(name, { domain: domainId, at: this.#first ? Number.NEGATIVE_INFINITY : now })
       }
     }
@@ -49,6 +54,7 @@ export class QubesdTurn {
       if (this.#first) await asking
     }
     this.#first = false
+    return hasStarted
   }
 
   /** When the rules' turn comes for a device, by Date.now(): at once, after qubesd's, or never. */

@@ -1,4 +1,3 @@
-import { QusbError } from '../errors.ts'
 import { formatVidPid } from '../model/identity.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
@@ -6,9 +5,10 @@ import { attach } from '../passthrough/attach.ts'
 import { describeDevice } from '../passthrough/choose.ts'
 import type { Context } from '../passthrough/context.ts'
 import { detach } from '../passthrough/detach.ts'
-import type { Warning, WatchEvent } from '../passthrough/results.ts'
+import type { Warning } from '../passthrough/results.ts'
 import { ruleLabel } from '../rules/rule.ts'
-import { backOff, holdBy, type Plugging, type Step, type Surroundings } from './plugging.ts'
+import { closedBy, type Done, eventOf, failedWith, LEAVE_OPEN, type Task } from './outcome.ts'
+import { holdBy, type Plugging } from './plugging.ts'
 import { type Ask, oneAtATime, type YesNo } from './questions.ts'
 
 /** How the work of rules is done. */
@@ -22,51 +22,6 @@ export interface Doing {
   attachMs: number
   /** A device that types or points is given back unless it is confirmed in this time, ms; null: it is kept. */
   confirmInputMs: number | null
-}
-
-/** One device, and what a rule wants with it. */
-export interface Task {
-  plugging: Plugging
-  step: Extract<Step, { kind: 'ask' | 'attach' }>
-  /** Tries that failed until now. */
-  tries: number
-  /** Whether the device is still there. */
-  isStill(): boolean
-}
-
-type Event = Pick<
-  WatchEvent,
-  | 'event'
-  | 'backend'
-  | 'port'
-  | 'frontend'
-  | 'vendorId'
-  | 'productId'
-  | 'serial'
-  | 'description'
-  | 'rule'
-  | 'message'
->
-
-/** What came of it. */
-export interface Done {
-  state(around: Omit<Surroundings, 'wasDetached'>): Plugging['state']
-  event?: Event
-  warnings: readonly Warning[]
-}
-
-/** What another moment may mend: the frontend is on its way up, another qusb is at work. Tried again without a `retry`. */
-const PASSING: Readonly<Partial<Record<QusbError['code'], number>>> = {
-  NOT_RUNNING: 6,
-  CONFLICT: 4,
-  NOT_FOUND: 2,
-}
-/** What is not mended by trying again. */
-const FINAL: readonly QusbError['code'][] = ['USAGE', 'AMBIGUOUS', 'REFUSED', 'NO_PROXY', 'INTERNAL']
-
-const LEAVE_OPEN: Done = {
-  state: ({ now }) => ({ kind: 'open', tries: 0, notBefore: now }),
-  warnings: [],
 }
 
 /** Questions, attaches and what follows them. Devices of one frontend take turns, all else runs side by side. */
@@ -95,7 +50,7 @@ export class WorkOfRules {
     this.#context.signal.addEventListener('abort', onAbort, { once: true })
     const { id } = task.plugging
     const done = this.#do(task, ending.signal)
-      .catch((error: unknown) => this.#failed(task, error))
+      .catch((error: unknown) => this.#fail(task, error))
       .then((outcome) => {
         this.#context.signal.removeEventListener('abort', onAbort)
         this.#running.delete(id)
@@ -120,7 +75,7 @@ export class WorkOfRules {
       if (signal.aborted) return LEAVE_OPEN
       if (answer !== true) {
         const why = answer === false ? 'nobody said yes' : 'nobody could be asked'
-        return this.#close(task, 'said-no', { event: 'rule-refused', message: why })
+        return closedBy(task, { event: 'rule-refused', message: why })
       }
     }
     return await this.#inTurn(decision.frontend, async () => {
@@ -180,7 +135,7 @@ export class WorkOfRules {
       this.#attaching--
     }
     this.#notify(task, `${describeDevice(device)} is attached to ${frontend}.`)
-    const event = this.#event(task, { event: 'rule-attached', message: null })
+    const event = eventOf(task, { event: 'rule-attached', message: null })
     const { confirmInputMs } = this.#doing
     if (confirmInputMs !== null && device.interfaces.some((code) => code.startsWith('03'))) {
       return await this.#confirm(task, event, warnings, confirmInputMs, signal)
@@ -191,7 +146,7 @@ export class WorkOfRules {
   /** A keyboard that has gone with its qube cannot say yes. */
   async #confirm(
     task: Task,
-    event: Event,
+    event: NonNullable<Done['event']>,
     warnings: readonly Warning[],
     timeoutMs: number,
     signal: AbortSignal,
@@ -215,68 +170,21 @@ export class WorkOfRules {
       },
     )
     if (failure !== undefined) throw failure
-    return this.#close(
-      task,
-      'said-no',
-      { event: 'rule-given-back', message: `nobody confirmed it within ${seconds} s` },
-      [...warnings, ...result.warnings],
-    )
+    return closedBy(task, { event: 'rule-given-back', message: `nobody confirmed it within ${seconds} s` }, [
+      ...warnings,
+      ...result.warnings,
+    ])
   }
 
-  #failed(task: Task, error: unknown): Done {
+  #fail(task: Task, error: unknown): Done {
     if (this.#context.signal.aborted) return LEAVE_OPEN
+    const done = failedWith(task, error)
     const { decision } = task.step
-    const known = error instanceof QusbError ? error : undefined
-    const message = error instanceof Error ? error.message : String(error)
-    const code = known?.code ?? 'INTERNAL'
-    const tries = task.tries + 1
-    const passing = PASSING[code]
-    const may = FINAL.includes(code) ? 0 : Math.max(passing ?? 0, decision.options.retry)
-    const event = this.#event(task, {
-      event: code === 'REFUSED' ? 'rule-refused' : 'rule-failed',
-      message: `${message} [${code}]`,
-    })
-    // What passes by itself is told only when it does not.
-    const told = passing === undefined || tries > may ? { event } : {}
-    if (tries <= may) {
-      return {
-        state: ({ now }) => ({ kind: 'open', tries, notBefore: now + backOff(tries) }),
-        ...told,
-        warnings: [],
-      }
+    if (done.gaveUp === true) {
+      const what = describeDevice(task.plugging.device)
+      this.#notify(task, `${what} was not attached to ${decision.frontend}: ${done.event?.message ?? ''}`)
     }
-    this.#notify(
-      task,
-      `${describeDevice(task.plugging.device)} was not attached to ${decision.frontend}: ${message}`,
-    )
-    return { state: () => ({ kind: 'closed', why: 'failed' }), event, warnings: [] }
-  }
-
-  #close(
-    task: Task,
-    why: 'said-no' | 'failed',
-    event: Pick<Event, 'event' | 'message'>,
-    warnings: readonly Warning[] = [],
-  ): Done {
-    return { state: () => ({ kind: 'closed', why }), event: this.#event(task, event), warnings }
-  }
-
-  #event(task: Task, event: Pick<Event, 'event' | 'message'>): Event {
-    const { device } = task.plugging
-    const { rule, frontend } = task.step.decision
-    const { backend, port, vendorId, productId, serial } = device
-    const description = describeDevice(device)
-    return {
-      ...event,
-      backend,
-      port,
-      frontend,
-      vendorId,
-      productId,
-      serial,
-      description,
-      rule: ruleLabel(rule),
-    }
+    return done
   }
 
   #notify({ step }: Task, text: string): void {

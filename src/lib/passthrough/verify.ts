@@ -65,8 +65,11 @@ function isInFrontend(chosen: Chosen, seen: Look): boolean {
   return true
 }
 
-function swapped(place: Place, what: string): QusbError {
-  return new QusbError(
+/** Another device came through than the one that was chosen: the frontend has met it. */
+export class SwappedError extends QusbError {}
+
+function swapped(place: Place, what: string): SwappedError {
+  return new SwappedError(
     'CONFLICT',
     `${place.backend}:${place.port} became another device (${what}) while it was being attached: ${place.frontend} was exposed to it for a moment`,
     { hint: `Look at ${place.backend}: a device that changes what it is may be hostile.` },

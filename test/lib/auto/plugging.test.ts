@@ -11,37 +11,19 @@ import {
 } from '../../../src/lib/auto/plugging.ts'
 import type { Device } from '../../../src/lib/model/device.ts'
 import type { QubeName } from '../../../src/lib/model/names.ts'
-import type { Port } from '../../../src/lib/model/port.ts'
 import type { Sight } from '../../../src/lib/passthrough/sight.ts'
 import type { Decision } from '../../../src/lib/rules/decide.ts'
-import { DEFAULT_OPTIONS, type RuleOptions } from '../../../src/lib/rules/options.ts'
+import type { RuleOptions } from '../../../src/lib/rules/options.ts'
+import { DEVICE, decisionFor } from './samples.ts'
 
 const WORK = 'work' as QubeName
 const VAULT = 'vault' as QubeName
 const BACKEND = 'sys-usb' as QubeName
 
 const device = (attachedTo: QubeName | null, more: Partial<Device> = {}): Device => ({
-  backend: BACKEND,
-  port: '2-1' as Port,
-  busnum: 2,
-  devnum: 3,
-  vendorId: '0951',
-  productId: '1666',
-  serial: 'ONE',
-  serialUnsafe: false,
-  manufacturer: null,
-  product: null,
-  interfaces: ['080650'],
-  interfaceDrivers: [],
-  speed: 480,
+  ...DEVICE,
   state: attachedTo === null ? 'free' : 'attached',
   attachedTo,
-  driver: 'usb',
-  hub: false,
-  hidden: false,
-  controller: null,
-  inputForDom0: false,
-  usage: [],
   ...more,
 })
 
@@ -147,23 +129,7 @@ const decision = (
   action: Decision['action'],
   frontend: QubeName | null = WORK,
   options: Partial<RuleOptions> = {},
-): Decision => ({
-  action,
-  rule: {
-    deviceText: '*',
-    device: null,
-    backend: null,
-    frontend,
-    action: 'allow',
-    options: DEFAULT_OPTIONS,
-    file: '/etc/qusb/rules.d/a.rules',
-    line: 1,
-    source: '',
-  },
-  frontend,
-  options: { ...DEFAULT_OPTIONS, ...options },
-  considered: [],
-})
+): Decision => decisionFor(action, frontend, options)
 
 const open = (more: Partial<Plugging> = {}): Plugging => ({
   id: 1,
