@@ -30,7 +30,7 @@ export function describeFields(
     if (meaning === undefined) throw new Error(`field-words.ts has no words for the field ${name}`)
     return {
       name,
-      value: valueOf(field),
+      value: wordsForValue(field),
       nullable: branches(field).some(({ type }) => type === 'null'),
       default: field.default === undefined ? undefined : JSON.stringify(field.default),
       meaning,
@@ -56,7 +56,7 @@ function branches(field: JsonSchema): JsonSchema[] {
   return (field.anyOf ?? [field]).filter((each) => typeof each === 'object')
 }
 
-function valueOf(field: JsonSchema): string | undefined {
+function wordsForValue(field: JsonSchema): string | undefined {
   const [schema] = branches(field)
   if (schema?.enum !== undefined) return schema.enum.join(', ').replace(/, (?=[^,]*$)/, ' or ')
   if (schema?.const !== undefined) return JSON.stringify(schema.const)
