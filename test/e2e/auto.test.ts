@@ -136,6 +136,27 @@ describe.each(['4.3', 'none'] as const)('watch --auto, qubesd %s', (qubesd) => {
     expect(await holderOf(bench, '2-1')).toBeNull()
   })
 
+  it.runIf(qubesd !== 'none')(
+    'starts a frontend where its rule says so, after the delay; when-running waits for it',
+    async () => {
+      writeRules(
+        bench,
+        '0951:1666@LATER  *  late  allow  when-running=yes',
+        '0951:1666@LATER  *  work  allow',
+        '0951:1666        *  late  allow  start=yes delay=2',
+      )
+      const { told, events } = await start()
+      await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick', serial: 'LATER' })
+      await told('rule-attached 2-1 work')
+      await bench.lab.plug({ backend: 'sys-usb', port: '2-2', kind: 'stick' })
+      await told('device-added 2-2', 'rule-attached 2-2 late')
+      const at = (event: string): number =>
+        Date.parse(events().find((each) => each.event === event && each.port === '2-2')?.at)
+      expect(at('rule-attached') - at('device-added')).toBeGreaterThanOrEqual(1900)
+      await bench.lab.fault('halt', 'late')
+    },
+  )
+
   it('gives a frontend that starts, or starts again, what its rules say', async () => {
     writeRules(bench, 'class:storage  *  late  allow')
     const { told } = await start('--every', '1')
