@@ -99,6 +99,18 @@ describe('watch --auto', () => {
     )
   })
 
+  it('takes back what nobody has confirmed yet when it is ended', async () => {
+    writeRules(bench, '*  *  work  allow')
+    putDialog('zenity', 'exec sleep 50')
+    const watcher = await start(['--confirm-input=60s'])
+    await bench.lab.plug({ backend: 'sys-usb', port: '1-1', kind: 'keyboard' })
+    await until('it asks', () => existsSync(said('zenity')))
+    expect(await attachedTo('1-1')).toBe('work')
+    await watcher.end('SIGTERM')
+    watching = undefined
+    await expectClean(bench, '1-1', 'work')
+  })
+
   it('runs a program for each event, told in its environment alone', async () => {
     writeRules(bench, '*  *  work  allow')
     const program = join(bench.lab.dir, 'on-usb')

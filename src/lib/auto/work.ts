@@ -31,7 +31,7 @@ export class WorkOfRules {
   readonly #ask: Ask
   readonly #turns = new Map<QubeName, Promise<void>>()
   readonly #running = new Map<number, { ending: AbortController; done: Promise<void> }>()
-  #attaching = 0
+  #undoable = 0
 
   constructor(context: Context, doing: Doing) {
     this.#context = context
@@ -39,9 +39,9 @@ export class WorkOfRules {
     this.#ask = oneAtATime(doing.ask)
   }
 
-  /** Whether an attach is under way. */
+  /** Whether an attach is under way, or one that is yet to be confirmed. */
   get isBusy(): boolean {
-    return this.#attaching > 0
+    return this.#undoable > 0
   }
 
   begin(task: Task, onDone: (done: Done) => void): void {
@@ -115,7 +115,7 @@ export class WorkOfRules {
     const { decision } = task.step
     const { frontend, rule, options } = decision
     const { device } = task.plugging
-    this.#attaching++
+    this.#undoable++
     let warnings: Warning[]
     try {
       const by: Context = { ...this.#context, rule: ruleLabel(rule), progress: () => {} }
@@ -132,7 +132,7 @@ export class WorkOfRules {
       })
       warnings = result.warnings
     } finally {
-      this.#attaching--
+      this.#undoable--
     }
     this.#notify(task, `${describeDevice(device)} is attached to ${frontend}.`)
     const event = eventOf(task, { event: 'rule-attached', message: null })
@@ -155,25 +155,30 @@ export class WorkOfRules {
     const { device } = task.plugging
     const seconds = Math.round(timeoutMs / 1000)
     const text = `${describeDevice(device)} at ${device.backend}:${device.port} now types or points in ${frontend}. Keep it there? Without an answer in ${seconds} s it is given back.`
-    const answer = await this.#ask({ title: 'qusb', text, timeoutMs }, signal)
-    if (answer === true || signal.aborted)
-      return { state: (around) => holdBy(frontend, around), event, warnings }
-    const { result, failure } = await detach(
-      { ...this.#context, progress: () => {} },
-      {
-        what: 'device',
-        backend: device.backend,
-        selector: selectorOf(task.plugging),
-        frontend,
-        dryRun: false,
-        via: 'qrexec',
-      },
-    )
-    if (failure !== undefined) throw failure
-    return closedBy(task, { event: 'rule-given-back', message: `nobody confirmed it within ${seconds} s` }, [
-      ...warnings,
-      ...result.warnings,
-    ])
+    // Until it is confirmed an interrupt has something to undo.
+    this.#undoable++
+    try {
+      const answer = await this.#ask({ title: 'qusb', text, timeoutMs }, signal)
+      if (answer === true || !task.isStill())
+        return { state: (around) => holdBy(frontend, around), event, warnings }
+      const { result, failure } = await detach(
+        // A watcher that ends takes back what nobody has confirmed.
+        { ...this.#context, signal: new AbortController().signal, progress: () => {} },
+        {
+          what: 'device',
+          backend: device.backend,
+          selector: selectorOf(task.plugging),
+          frontend,
+          dryRun: false,
+          via: 'qrexec',
+        },
+      )
+      if (failure !== undefined) throw failure
+      const why = `nobody confirmed it within ${seconds} s`
+      return closedBy(task, { event: 'rule-given-back', message: why }, [...warnings, ...result.warnings])
+    } finally {
+      this.#undoable--
+    }
   }
 
   #fail(task: Task, error: unknown): Done {
