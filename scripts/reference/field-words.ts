@@ -12,6 +12,8 @@ export const CONFIG_WORDS: Readonly<Record<string, string>> = {
 /** What the fields of a site file mean. */
 export const SITE_WORDS: Readonly<Record<string, string>> = {
   qrexecClient: 'The program that calls services of qubes.',
+  qrexecClientVm: 'The program that calls services from a management qube.',
+  qubeName: 'The name of this qube, where that is not its host name.',
   qubesRunDir: 'Where the sockets qrexec.NAME of running qubes are.',
   policyDir: 'The directory of policy that receives grants.',
   policyReadDirs:

@@ -5,8 +5,8 @@ import type { DeviceWords } from '../lib/passthrough/find-device.ts'
 import { list } from '../lib/passthrough/list.ts'
 import { readWords } from '../lib/passthrough/read-words.ts'
 import type { ListedDevice } from '../lib/passthrough/results.ts'
+import { requireRunningQubes } from '../lib/passthrough/running-qubes.ts'
 import type { Words } from '../lib/passthrough/words.ts'
-import { listQrexecSockets } from '../lib/qubes/qrexec.ts'
 import { chooseAttachments, chooseDevice, chooseFrontend } from '../lib/view/questions.ts'
 
 /**
@@ -49,7 +49,9 @@ export async function askForAttach(
 export async function askForFrontend(context: Context, words: Words, mayAsk: boolean): Promise<QubeName> {
   if (words.frontend !== undefined) return words.frontend
   if (!mayAsk) throw missing('FRONTEND', 'sys-usb 2-1 work')
-  const names = [...listQrexecSockets(context.site).keys()].filter((name) => name !== words.backend).sort()
+  const names = [...(await requireRunningQubes(context)).keys()]
+    .filter((name) => name !== words.backend)
+    .sort()
   if (names.length === 0) throw new QusbError('NOT_RUNNING', 'no other qube is running')
   return await chooseFrontend(names, context.signal)
 }

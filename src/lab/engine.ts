@@ -26,6 +26,8 @@ export interface Call {
   readonly command: string | null
   /** Who calls: `dom0` or a domain. */
   readonly source: string
+  /** Of a call to dom0: the qube that the caller named, which policy may have turned into dom0. */
+  readonly target: string
   /** End-of-file when the caller is done or dead. */
   readonly stdin: Readable
   readonly stdout: Writable

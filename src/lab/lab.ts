@@ -7,6 +7,7 @@ import { FAULTS, type Fault } from './faults.ts'
 import { type Closable, makeFifos } from './fifo.ts'
 import type { DeviceDefinition, LabFile } from './file/schema.ts'
 import { type Layout, layOut } from './layout.ts'
+import { managementSite } from './management.ts'
 import { type Decision, evaluatePolicy } from './policy/evaluate.ts'
 import { answerCalls } from './qrexec/answer-calls.ts'
 import { callDom0 } from './qrexec/dom0-services.ts'
@@ -15,6 +16,7 @@ import { keepTidy } from './qrexec/janitor.ts'
 import { listenForQuestions } from './qrexec/rpc.ts'
 import { type QubeState, Qubes } from './qubes.ts'
 import { Qubesd } from './qubesd/qubesd.ts'
+import { linkServices } from './qubesd/services.ts'
 import { createWorld } from './qubesd/world-of-lab.ts'
 
 /** What a fault of refused policy writes; its name sorts before every grant. */
@@ -32,6 +34,8 @@ export interface LabStatus {
     readonly state: QubeState
     readonly domid: number | null
     readonly backend: boolean
+    /** The value for QUSB_SITE that makes qusb run as in this qube; null where it is no management qube. */
+    readonly site: string | null
   }[]
   readonly devices: readonly PluggedDevice[]
   readonly faults: readonly Fault[]
@@ -89,6 +93,7 @@ export class Lab {
     }
     if (this.#qubesd !== null) {
       await this.#qubesd.listen()
+      linkServices(this.layout.rpcDir, this.layout.qubesdSocket)
       this.#closables.push(this.#qubesd)
     }
   }
@@ -109,6 +114,7 @@ export class Lab {
         state,
         domid: domains[0]?.domid ?? null,
         backend: definition.backend,
+        site: definition.management ? managementSite(join(this.layout.qubes, definition.name)) : null,
       })),
       devices: await this.#engine.devices(),
       faults: this.#faults,
@@ -220,6 +226,8 @@ export class Lab {
       stop: (name, how) => this.#inTurn(() => this.#stop(name, how)),
       pause: (name, on) => this.#inTurn(() => this.#qubes.pause(name, on)),
       setService: (name, service, on) => this.#qubes.setService(name, service, on),
+      permits: (source, qube, call) =>
+        source === 'dom0' || this.#evaluate(source, qube, call).action === 'allow',
       log: (line) => this.log(line),
     })
     // The lab's process stands in its directory: a socket's path has a short limit.

@@ -1,6 +1,7 @@
 import { string as stringArg } from '@oclif/core/args'
 import { integer, string } from '@oclif/core/flags'
 import { startLab } from '../client.ts'
+import type { LabStatus } from '../lab.ts'
 import { LabCommand } from './lab-command.ts'
 import { renderStatus } from './render.ts'
 
@@ -38,10 +39,18 @@ export default class LabUp extends LabCommand {
     this.say(
       flags,
       status,
-      `${renderStatus(status)}\nexport QUSB_SITE=${quote(lab.site)}\n\nThe lab stays up until: qusb lab down${named}\n`,
+      `${renderStatus(status)}\nexport QUSB_SITE=${quote(lab.site)}\n${inQubes(status)}\nThe lab stays up until: qusb lab down${named}\n`,
     )
   }
 }
+
+/** How qusb is run in a management qube: not a line that begins with `export`, which is dom0's. */
+const inQubes = ({ qubes }: LabStatus): string =>
+  qubes
+    .flatMap(({ name, site }) =>
+      site === null ? [] : [`# in ${name}: QUSB_SITE=${quote(site)} qusb list\n`],
+    )
+    .join('')
 
 /** For a shell, only where it needs to be. */
 const quote = (path: string): string =>

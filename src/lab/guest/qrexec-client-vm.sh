@@ -17,6 +17,9 @@ mkfifo -m 600 "$call.i" "$call.o" "$call.x" 2>/dev/null || {
   rm -f "$call".?
   mkfifo -m 600 "$call.i" "$call.o" "$call.x" || exit 125
 }
+# The pumps carry it in their environment, so that the lab finds those of a client that was killed. A program of the
+# caller's own outlives it.
+[ $# -gt 0 ] || export QUSB_CALL="$call"
 exec 3<&0 4<>"$call.x" 5<>"$call.i" 6<>"$call.o" 8<"$call.o"
 echo "$call.x $QUSB_DOMID call $$ $target $service" 1<>"$QUSB_LAB/rpc"
 read -r verdict link user source door what <&4

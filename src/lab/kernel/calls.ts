@@ -56,7 +56,7 @@ export async function connectCall(parts: CallParts, source: string, call: Outgoi
   const decision = host.evaluate(source, target, service)
   if (decision.action === 'allow' && decision.target === 'dom0') {
     call.accept()
-    const code = await host.callDom0({ service, source, stdin: socket, stdout: socket })
+    const code = await host.callDom0({ service, source, target, stdin: socket, stdout: socket })
     host.log(`${source} -> dom0 ${service}: ${code}`)
     socket.end()
     return code

@@ -25,6 +25,7 @@ export function servicesOf(domain: Domain): Readonly<Record<string, string>> {
   const backend = qube.backend && qube.proxy.backend
   return {
     'qubes.VMShell': shell,
+    'qubes.VMRootShell': shell,
     ...(frontend ? { 'qubes.USBAttach': usbAttach } : {}),
     ...(frontend || backend ? { 'qubes.USBDetach': usbDetach } : {}),
     ...(backend ? { 'qubes.USB': usbExport } : {}),

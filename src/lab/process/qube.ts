@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Domain } from '../engine.ts'
 import type { Closable, FifoPool } from '../fifo.ts'
 import agentScript from '../guest/agent.sh'
+import { writeManagementSite } from '../management.ts'
 import { Backend } from './backend.ts'
 import { type DiskParts, renewRoot } from './disk.ts'
 import { writeGuestFiles, writeProgram } from './guest-files.ts'
@@ -57,6 +58,10 @@ export class Qube {
     renewRoot(parts.root, parts.disk)
     this.#system = new QubeSystem(parts.root, () => this.environment(), parts.log)
     writeGuestFiles(parts.root, domain, parts.bootId)
+    if (domain.qube.management && !domain.isStubdom) {
+      const { name, domid } = domain
+      writeManagementSite({ root: parts.root, labDir: parts.labDir, name, domid })
+    }
     showUses(parts.root, [], parts.domidOf)
     this.db = new QubesDb(parts.root, domain.name)
     const tree = new UsbTree(parts.root)

@@ -129,7 +129,9 @@ export class Questions {
       exit: join(this.#callsDir, `vm.${pid}.x`),
     })
     const user = decision.user ?? 'DEFAULT'
-    question.reply(`ok ${link.id} ${user} ${source} ${target.door} ${clean}`)
+    // At dom0's door it is also said whom the caller named: of the Admin API, the qube that the call is about.
+    const what = target.domid === 0 ? `${clean} ${wanted}` : clean
+    question.reply(`ok ${link.id} ${user} ${source} ${target.door} ${what}`)
   }
 
   /** Where an allowed call knocks, from the lab's directory; null where nobody is there. */

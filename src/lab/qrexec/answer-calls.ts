@@ -16,8 +16,8 @@ export function answerCalls(
   log: (line: string) => void,
 ): Closable {
   return readFifoLines(door, (line) => {
-    const [call = '', user = '', kind = '', source = '', , what = ''] = line.split(' ')
-    void answerOne(call, { user, kind, source, what }, answer).catch((error: Error) =>
+    const [call = '', user = '', kind = '', source = '', , what = '', target = 'dom0'] = line.split(' ')
+    void answerOne(call, { user, kind, source, what, target }, answer).catch((error: Error) =>
       log(`call ${what}: ${error.message}`),
     )
   })
@@ -28,6 +28,7 @@ interface Head {
   readonly kind: string
   readonly source: string
   readonly what: string
+  readonly target: string
 }
 
 async function answerOne(path: string, head: Head, answer: (call: Call) => Promise<number>): Promise<void> {
@@ -64,9 +65,14 @@ async function answerOne(path: string, head: Head, answer: (call: Call) => Promi
   }
   for (const stream of Object.values(streams)) stream.on('error', () => stream.destroy())
   const service = command === null ? head.what : null
-  const code = await answer({ user: head.user, service, command, source: head.source, ...streams }).catch(
-    () => 125,
-  )
+  const code = await answer({
+    user: head.user,
+    service,
+    command,
+    source: head.source,
+    target: head.target,
+    ...streams,
+  }).catch(() => 125)
   streams.stdin.destroy()
   await Promise.all([finish(streams.stdout), finish(streams.stderr)])
   exit.send(String(code))

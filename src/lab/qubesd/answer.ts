@@ -6,6 +6,8 @@ import { type Generation, protocolError, QubesdException, qubeOf, type World } f
 
 /** A request as it came over the socket. */
 export interface Request {
+  /** Who calls: `dom0` or a qube that policy let through. */
+  readonly source: string
   readonly method: string
   readonly arg: string
   readonly dest: string
@@ -56,7 +58,7 @@ export async function answer(world: World, belief: Belief, request: Request): Pr
   }
   switch (method) {
     case 'admin.vm.List':
-      return sayQubes(world, belief)
+      return sayQubes(world, belief, request.source)
     case 'admin.vm.device.denied.List':
       if (belief.generation === '4.2') throw protocolError(method)
       return qubeOf(world, dest).definition.denied.join('\n')
@@ -101,9 +103,11 @@ function sayProperty(world: World, dest: string, name: string): string {
   return `default=False type=vm ${template}`
 }
 
-function sayQubes(world: World, { lying }: Belief): string {
+/** A qube is told of those qubes that policy lets it list (core-admin, qubes/ext/admin.py). */
+function sayQubes(world: World, { lying }: Belief, source: string): string {
   const lines = world
     .qubes()
+    .filter(({ definition }) => world.permits(source, definition.name, 'admin.vm.List'))
     .map(({ definition, state }) => `${definition.name} class=${definition.class} state=${STATES[state]}\n`)
   const lies = lying
     ? ['bad name class=AppVM state=Running\n', '\u001b[31mred class=AppVM state=Running\n']

@@ -19,7 +19,8 @@ export class Qubesd {
   readonly #generation: Generation
   readonly #assignments: readonly AssignmentDefinition[]
   readonly #sockets = new Set<Socket>()
-  readonly #listeners = new Set<Socket>()
+  /** Each with the name of the qube that listens. */
+  readonly #listeners = new Map<Socket, string>()
   #stale: Belief['stale'] = []
   #server: Server | null = null
   #closed = false
@@ -115,7 +116,7 @@ export class Qubesd {
     if (this.#slowMs > 0) await sleep(this.#slowMs)
     // Whoever waits is let go when it ends, or when he gives up.
     if (this.#silent) return
-    if (request.method === 'admin.Events') return await this.#listen(socket)
+    if (request.method === 'admin.Events') return await this.#listen(socket, request.source)
     try {
       socket.end(`0\0${await answer(this.#world, this.#belief(), request)}`)
     } catch (error) {
@@ -149,10 +150,10 @@ export class Qubesd {
     }, STALE_MS).unref()
   }
 
-  async #listen(socket: Socket): Promise<void> {
+  async #listen(socket: Socket, source: string): Promise<void> {
     // What happened before anybody listened is not told.
     if (this.#listeners.size === 0) this.#seen = await takeSnapshot(this.#world)
-    this.#listeners.add(socket)
+    this.#listeners.set(socket, source)
     socket.write(formatEvent({ subject: '', name: 'connection-established', values: {} }))
     this.#timer ??= setInterval(() => void this.#look(), LOOK_MS)
   }
@@ -181,7 +182,10 @@ export class Qubesd {
   #tell(event: LabEvent): void {
     if (this.#silent) return
     const text = formatEvent(event)
-    for (const socket of this.#listeners) socket.write(text)
+    for (const [socket, source] of this.#listeners) {
+      // Of what happens to a qube that hears only who may hear of it (core-admin, qubes/ext/admin.py).
+      if (this.#world.permits(source, event.subject, 'admin.Events')) socket.write(text)
+    }
   }
 }
 
@@ -189,7 +193,7 @@ export class Qubesd {
 function readRequest(text: string): Request | null {
   const match = /^([^+ \0]+)(?:\+([^ \0]*))? ([^ \0]+) (name|keyword) ([^\0]+)\0(.*)$/s.exec(text)
   if (match === null) return null
-  const [, method = '', arg = '', , kind, dest = '', payload = ''] = match
+  const [, method = '', arg = '', source = '', kind, dest = '', payload = ''] = match
   if (kind === 'keyword' && dest !== 'adminvm') return null
-  return { method, arg, dest: kind === 'keyword' ? 'dom0' : dest, payload }
+  return { source, method, arg, dest: kind === 'keyword' ? 'dom0' : dest, payload }
 }

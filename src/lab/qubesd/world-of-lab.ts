@@ -17,6 +17,7 @@ export interface WorldParts {
   readonly stop: (name: string, how: 'halt' | 'kill') => Promise<void>
   readonly pause: (name: string, on: boolean) => Promise<void>
   readonly setService: (name: string, service: string, on: boolean) => void
+  readonly permits: (source: string, qube: string, call: string) => boolean
   readonly log: (line: string) => void
 }
 

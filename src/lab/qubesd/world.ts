@@ -24,6 +24,8 @@ export interface World {
   call(qube: string, service: string, input: string): Promise<{ code: number; stderr: string }>
   /** Lets a frontend call a port of a backend; returns what takes that back. */
   allow(frontend: string, backend: string, port: string): () => void
+  /** Whether policy lets a qube make a call about another; dom0 may make all. */
+  permits(source: string, qube: string, call: string): boolean
   log(line: string): void
 }
 

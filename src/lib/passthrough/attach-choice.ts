@@ -1,7 +1,6 @@
 import { QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
-import { listQrexecSockets } from '../qubes/qrexec.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
 import { readState } from '../store/store.ts'
 import { findBackends, onlyBackends } from './backends.ts'
@@ -16,7 +15,9 @@ import { whyNotThere } from './qube-directory.ts'
 import { reconcile } from './reconcile.ts'
 import type { Place } from './release.ts'
 import type { Warning } from './results.ts'
+import { requireRunningQubes } from './running-qubes.ts'
 import { reach } from './steps.ts'
+import type { Via } from './via.ts'
 
 export interface AttachRequest extends DeviceWords {
   frontend: QubeName
@@ -33,8 +34,6 @@ export interface AttachRequest extends DeviceWords {
   /** Take it from another frontend that has it. */
   replace: boolean
 }
-
-export type Via = 'qrexec' | 'admin'
 
 /** What has been chosen, before anything is done. */
 export interface Chosen {
@@ -53,9 +52,9 @@ const FRESH_MS = 100
 export async function chooseForAttach(context: Context, request: AttachRequest): Promise<Chosen> {
   await reach('survey')
   const { site } = context
-  const sockets = listQrexecSockets(site)
+  const running = await requireRunningQubes(context)
   const asked = request.backend === undefined ? await findBackends(context) : onlyBackends([request.backend])
-  const stubdom = sockets.get(request.frontend)?.stubdom ?? false
+  const stubdom = running.get(request.frontend)?.stubdom ?? false
   const qubes = new Set(asked.names)
   if (!stubdom) qubes.add(request.frontend)
   context.progress(`looking at ${[...qubes].join(', ')}`)
@@ -72,7 +71,7 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   guardFrontend(device.backend, request.frontend)
   const absent = whyNotThere(await context.directory.qubes(), request.frontend)
   if (absent !== undefined) throw failureToError(absent)
-  if (!sockets.has(request.frontend)) {
+  if (!running.has(request.frontend)) {
     throw new QusbError('NOT_RUNNING', `${request.frontend} is not running, or there is no such qube`, {
       hint: `Start it: qvm-start ${request.frontend}`,
     })

@@ -5,7 +5,7 @@ import type { QubeName } from '../model/names.ts'
 import { nameGrant, writeGrant } from '../qubes/grant.ts'
 import { findDenyRule } from '../qubes/policy.ts'
 import { callAttach } from '../qubes/proxy.ts'
-import { listQrexecSockets, type QrexecResult } from '../qubes/qrexec.ts'
+import type { QrexecResult } from '../qubes/qrexec.ts'
 import { forgetImport } from '../qubes/root-shell.ts'
 import {
   type AttachRequest,
@@ -21,6 +21,7 @@ import { endRecords, eventOf, makeRecord, putRecord } from './journal.ts'
 import { surveyOf } from './look.ts'
 import { lockFrontendInTime } from './place-locks.ts'
 import { type Place, release } from './release.ts'
+import { requireRunningQubes } from './running-qubes.ts'
 import { reach } from './steps.ts'
 import { verifyAttach } from './verify.ts'
 
@@ -99,7 +100,7 @@ async function attachLocked(
   const intent = makeRecord(
     context,
     { device, frontend: place.frontend, stubdom: place.stubdom, grant },
-    listQrexecSockets(site),
+    await requireRunningQubes(context),
     {
       phase: 'attaching',
       goal: 'attached',

@@ -16,13 +16,15 @@ import type { Attachment, AttachResult } from './results.ts'
 import { settle } from './settle.ts'
 import { startFrontend } from './start-frontend.ts'
 import { reach } from './steps.ts'
+import { viaFrom } from './via.ts'
 
 /**
  * Attaches one device: a transaction, told in DESIGN.md and in `steps.ts`. On any failure, and on the user's interrupt,
  * what was begun is undone; what cannot be undone is `unresolved` in the store and said so.
  * @throws QusbError
  */
-export async function attach(context: Context, request: AttachRequest): Promise<AttachResult> {
+export async function attach(context: Context, asked: AttachRequest): Promise<AttachResult> {
+  const request = { ...asked, via: viaFrom(context.site, asked.via) }
   if (request.backend !== undefined) guardFrontend(request.backend, request.frontend)
   const settled = request.dryRun ? [] : await settle(context)
   if (request.start && !request.dryRun) await startFrontend(context, request)

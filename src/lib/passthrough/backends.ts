@@ -1,8 +1,8 @@
 import { QusbError } from '../errors.ts'
 import type { QubeName } from '../model/names.ts'
-import { listQrexecSockets } from '../qubes/qrexec.ts'
 import type { Context } from './context.ts'
 import type { Warning } from './results.ts'
+import { requireRunningQubes } from './running-qubes.ts'
 
 /** The names that USB qubes have by default: `sys-usb`, further ones, and `sys-net`, where one qube has all devices. */
 const DEFAULT_NAMES = /^(sys-usb(-.+)?|sys-net)$/
@@ -32,7 +32,7 @@ export function onlyBackends(names: Iterable<QubeName>): Backends {
 /**
  * The backends to ask when the user names none: the configured ones, else the running ones that are usually so, and
  * those that qubesd knows.
- * @throws QusbError NOT_FOUND when there is none
+ * @throws QusbError NOT_FOUND when there is none; in a management qube, why nobody knows which run
  */
 export async function findBackends(context: Context): Promise<Backends> {
   const { config, site } = context
@@ -40,7 +40,9 @@ export async function findBackends(context: Context): Promise<Backends> {
     return onlyBackends(config.backends)
   }
   const found = askQubesd(context)
-  let names = [...listQrexecSockets(site).keys()].filter((name) => DEFAULT_NAMES.test(name)).sort()
+  let names = [...(await requireRunningQubes(context)).keys()]
+    .filter((name) => DEFAULT_NAMES.test(name))
+    .sort()
   if (names.length === 0) names = [...(await found).running]
   if (names.length === 0) {
     const halted = (await found).halted

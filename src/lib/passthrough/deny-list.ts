@@ -11,11 +11,18 @@ import type { Place } from './release.ts'
  */
 export async function requireNotDenied(context: Context, place: Place, device: Device): Promise<void> {
   if (!(await context.directory.answers())) return
-  const [{ askForDenied }, { findDenial }] = await Promise.all([
+  const [{ askForDenied }, { findDenial }, { AdminError }] = await Promise.all([
     import('../qubes/admin/ask.ts'),
     import('../qubes/admin/device-lines.ts'),
+    import('../qubes/admin/admin-error.ts'),
   ])
-  const denied = await askForDenied({ site: context.site, signal: context.signal }, place.frontend)
+  const denied = await askForDenied({ site: context.site, signal: context.signal }, place.frontend).catch(
+    (error: unknown) => {
+      // From a management qube it is qubesd that attaches, and that heeds the list by itself.
+      if (error instanceof AdminError && error.type === 'policy') return []
+      throw error
+    },
+  )
   const entry = findDenial(denied, device.interfaces)
   if (entry === undefined) return
   throw new QusbError(

@@ -3,13 +3,11 @@ import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
-import { listQrexecSockets } from '../qubes/qrexec.ts'
 import { readState } from '../store/store.ts'
-import type { Via } from './attach-choice.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
-import { endRecords, makeRecord, putRecord } from './journal.ts'
+import { endRecords, makeRecord, putRecord, withdrawRecord } from './journal.ts'
 import { failureToError, failureToWarning, type Look, lookAt, surveyOf } from './look.ts'
 import { namingOf } from './naming.ts'
 import { lockOrConflict } from './place-locks.ts'
@@ -18,8 +16,10 @@ import { reconcile } from './reconcile.ts'
 import { release } from './release.ts'
 import type { Attachment, DetachResult, PlanStep, Warning } from './results.ts'
 import { returnToDriver } from './return-to-driver.ts'
+import { requireRunningQubes } from './running-qubes.ts'
 import { settle } from './settle.ts'
 import { reach } from './steps.ts'
+import type { Via } from './via.ts'
 
 /** What is to be detached: one device, all that a frontend has, or all that is attached. */
 export type What =
@@ -223,7 +223,7 @@ export async function detachLocked(
   device: Device,
   { warnings, via }: DetachOptions,
 ): Promise<Detached> {
-  const sockets = listQrexecSockets(context.site)
+  const running = await requireRunningQubes(context)
   const known = readState(context.site).state.attachments.find(
     (record) =>
       record.backend === device.backend &&
@@ -233,10 +233,10 @@ export async function detachLocked(
   const frontend = device.attachedTo
   if (frontend === null) return await tidy(context, device, warnings)
 
-  const stubdom = sockets.get(frontend)?.stubdom ?? false
+  const stubdom = running.get(frontend)?.stubdom ?? false
   const open: AttachmentRecord = {
     ...(known ??
-      makeRecord(context, { device, frontend, stubdom, grant: null }, sockets, {
+      makeRecord(context, { device, frontend, stubdom, grant: null }, running, {
         phase: 'detaching',
         goal: 'free',
       })),
@@ -252,6 +252,11 @@ export async function detachLocked(
     via,
   )
   await reach('record')
+  if (result.end === 'unresolved' && result.refused !== undefined) {
+    // Nothing was begun: what stood before stands.
+    await withdrawRecord(context, open, known)
+    throw result.refused
+  }
   if (result.end === 'unresolved') {
     await putRecord(context, { ...open, phase: 'unresolved' })
     throw new QusbError(

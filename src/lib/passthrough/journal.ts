@@ -2,19 +2,19 @@ import { type AttachmentRecord, placeOf } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import type { HistoryEvent } from '../model/event.ts'
 import type { QubeName } from '../model/names.ts'
-import type { QrexecSocket } from '../qubes/qrexec.ts'
 import { readMoment } from '../site/moment.ts'
 import { randomHex } from '../site/random.ts'
 import { prepareHistory } from '../store/history.ts'
 import { updateState } from '../store/store.ts'
 import { describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
+import type { RunningQubes } from './running-qubes.ts'
 
 /** A record for a device that is about to be attached, or was found attached and is about to be detached. */
 export function makeRecord(
   context: Context,
   at: { device: Device; frontend: QubeName; stubdom: boolean; grant: string | null },
-  sockets: ReadonlyMap<QubeName, QrexecSocket>,
+  running: RunningQubes,
   intent: Pick<AttachmentRecord, 'phase' | 'goal'>,
 ): AttachmentRecord {
   const { device } = at
@@ -40,8 +40,8 @@ export function makeRecord(
     grant: at.grant,
     bootId: moment.bootId,
     slept: moment.slept,
-    backendDomain: sockets.get(device.backend)?.domainId ?? null,
-    frontendDomain: sockets.get(at.frontend)?.domainId ?? null,
+    backendDomain: running.get(device.backend)?.domainId ?? null,
+    frontendDomain: running.get(at.frontend)?.domainId ?? null,
   }
 }
 
@@ -65,6 +65,18 @@ export async function putRecord(
     ],
     { afterwards: prepareHistory(context.site, context.config.history, events) },
   )
+}
+
+/** Takes an intent back that nothing came of. @param before what was in its place, if anything */
+export async function withdrawRecord(
+  context: Context,
+  intent: AttachmentRecord,
+  before: AttachmentRecord | undefined,
+): Promise<void> {
+  await updateState(context.site, (records) => [
+    ...records.filter((record) => record.id !== intent.id),
+    ...(before === undefined ? [] : [before]),
+  ])
 }
 
 /**

@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events'
-import { existsSync } from 'node:fs'
 import { QusbError } from '../errors.ts'
 import { DOM0, type QubeName } from '../model/names.ts'
 import type { Asking } from '../qubes/admin/ask.ts'
@@ -7,6 +6,7 @@ import { Connections } from '../qubes/admin/connections.ts'
 import type { KnownQube } from '../qubes/admin/qube-list.ts'
 import type { SurveyFailure } from '../qubes/survey.ts'
 import type { Site } from '../site/site.ts'
+import { hasQubesd } from '../site/standpoint.ts'
 import type { Warning } from './results.ts'
 
 /** How long qubesd may take to tell of the qubes: what can be known without it is not held up longer, ms. */
@@ -18,6 +18,9 @@ const ALL_MS = 3000
 /** How long it is left alone after it did not answer, ms. */
 const PAUSE_MS = 10_000
 
+/** What should be told of qubesd; without a hint, to look at it. */
+type Trouble = Pick<QusbError, 'message' | 'hint'> | { message: string; hint?: undefined }
+
 /**
  * Which qubes there are, by qubesd's word. Where there is no qubesd, or it does not answer, nobody knows, and everything
  * works as without it.
@@ -27,7 +30,9 @@ export class QubeDirectory {
   #asked: { at: number; answer: Promise<ReadonlyMap<QubeName, KnownQube> | undefined> } | undefined
   readonly #connections = new Connections()
   #quietUntil = 0
-  #trouble: string | undefined
+  #trouble: Trouble | undefined
+  /** Why the last question after the qubes had no answer. */
+  #failure: QusbError | undefined
 
   constructor(site: Site) {
     this.#site = site
@@ -36,7 +41,7 @@ export class QubeDirectory {
   /** All qubes but dom0; undefined where nobody knows. Never throws. */
   async qubes(): Promise<ReadonlyMap<QubeName, KnownQube> | undefined> {
     const now = Date.now()
-    if (now < this.#quietUntil || !existsSync(this.#site.qubesdSocket)) return undefined
+    if (now < this.#quietUntil || !hasQubesd(this.#site)) return undefined
     if (this.#asked === undefined || now - this.#asked.at > FRESH_MS) {
       this.#asked = { at: now, answer: this.#ask() }
     }
@@ -79,8 +84,8 @@ export class QubeDirectory {
     try {
       return await ask({ site: this.#site, signal: either, connections: this.#connections }, qubes)
     } catch (error) {
-      if (limit.aborted) this.#trouble = `qubesd did not answer all within ${ALL_MS / 1000} s`
-      else if (error instanceof QusbError && !signal.aborted) this.#trouble = error.message
+      if (limit.aborted) this.#trouble = { message: `qubesd did not answer all within ${ALL_MS / 1000} s` }
+      else if (error instanceof QusbError && !signal.aborted) this.#trouble = error
       else if (!signal.aborted) throw error
       return otherwise
     }
@@ -94,10 +99,15 @@ export class QubeDirectory {
           {
             qube: null,
             code: 'QUBESD',
-            message: `${this.#trouble}; what only qubesd knows is left out`,
-            hint: 'Look at it: systemctl status qubesd',
+            message: `${this.#trouble.message}; what only qubesd knows is left out`,
+            hint: this.#trouble.hint ?? 'Look at it: systemctl status qubesd',
           },
         ]
+  }
+
+  /** Why nobody knows which qubes there are, where qubesd alone could tell. */
+  whyUnknown(): QusbError {
+    return this.#failure ?? new QusbError('NOT_RUNNING', 'qubesd does not tell which qubes there are')
   }
 
   async #ask(): Promise<ReadonlyMap<QubeName, KnownQube> | undefined> {
@@ -110,7 +120,8 @@ export class QubeDirectory {
       this.#quietUntil = Date.now() + PAUSE_MS
       if (!(error instanceof QusbError)) throw error
       // One that cannot be reached (not started yet, or not for this user) is as good as none.
-      if (error.code !== 'NOT_RUNNING') this.#trouble = error.message
+      if (error.code !== 'NOT_RUNNING') this.#trouble = error
+      this.#failure = error
       return undefined
     }
   }

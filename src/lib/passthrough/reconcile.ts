@@ -1,13 +1,13 @@
 import type { AttachmentRecord } from '../model/attachment.ts'
 import { sameIdentity } from '../model/identity.ts'
-import type { QubeName } from '../model/names.ts'
-import { listQrexecSockets, type QrexecSocket } from '../qubes/qrexec.ts'
+import type { QrexecSocket } from '../qubes/qrexec.ts'
 import { type Moment, readMoment } from '../site/moment.ts'
 import type { Context } from './context.ts'
 import { endRecords } from './journal.ts'
 import { clearLeftover } from './leftover.ts'
 import { deviceAt, type Look } from './look.ts'
 import type { Warning } from './results.ts'
+import { findRunningQubes, type RunningQubes } from './running-qubes.ts'
 
 /** How an attachment ended without qusb. */
 export type Ending = 'reboot' | 'restart' | 'suspend' | 'unplug' | 'other-tool'
@@ -19,12 +19,12 @@ export type Ending = 'reboot' | 'restart' | 'suspend' | 'unplug' | 'other-tool'
 export function endingOf(
   record: AttachmentRecord,
   seen: Look,
-  sockets: ReadonlyMap<QubeName, QrexecSocket>,
+  running: RunningQubes,
   moment: Moment,
 ): Ending | null {
   if (record.bootId !== moment.bootId) return 'reboot'
-  if (hasRestarted(record.backendDomain, sockets.get(record.backend))) return 'restart'
-  if (hasRestarted(record.frontendDomain, sockets.get(record.frontend))) return 'restart'
+  if (hasRestarted(record.backendDomain, running.get(record.backend))) return 'restart'
+  if (hasRestarted(record.frontendDomain, running.get(record.frontend))) return 'restart'
   const survey = seen.surveys.get(record.backend)
   if (survey === undefined) return null
   const device = deviceAt(survey, record.port)
@@ -65,11 +65,12 @@ export async function reconcile(
 ): Promise<Warning[]> {
   const attached = records.filter((record) => record.phase === 'attached')
   if (attached.length === 0) return []
-  const sockets = listQrexecSockets(context.site)
+  const running = await findRunningQubes(context)
+  if (running === undefined) return []
   const moment = readMoment(context.site)
   const ended = attached.flatMap((record) => {
-    const ending = endingOf(record, seen, sockets, moment)
-    return ending === null ? [] : [{ record, ending, leftover: mayHaveLeft(record, ending, sockets) }]
+    const ending = endingOf(record, seen, running, moment)
+    return ending === null ? [] : [{ record, ending, leftover: mayHaveLeft(record, ending, running) }]
   })
   await endRecords(
     context,
@@ -93,14 +94,10 @@ export async function reconcile(
 }
 
 /** Whether the frontend, which runs on, may still keep a state file: an unplug, for one, leaves it (FACTS section 3). */
-function mayHaveLeft(
-  record: AttachmentRecord,
-  ending: Ending,
-  sockets: ReadonlyMap<QubeName, QrexecSocket>,
-): boolean {
+function mayHaveLeft(record: AttachmentRecord, ending: Ending, running: RunningQubes): boolean {
   return (
     ending !== 'reboot' &&
     !record.stubdom &&
-    !hasRestarted(record.frontendDomain, sockets.get(record.frontend))
+    !hasRestarted(record.frontendDomain, running.get(record.frontend))
   )
 }

@@ -1,16 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
 import { callDetachAtBackend, callDetachAtFrontend } from '../qubes/proxy.ts'
-import { listQrexecSockets } from '../qubes/qrexec.ts'
 import { endImport, forgetImport } from '../qubes/root-shell.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
-import type { Via } from './attach-choice.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
 import { returnToDriver } from './return-to-driver.ts'
+import { findRunningQubes } from './running-qubes.ts'
 import { reach } from './steps.ts'
+import { type Via, viaFrom } from './via.ts'
 
 /** Where an attachment is, or was to be. */
 export interface Place {
@@ -22,12 +24,13 @@ export interface Place {
 
 /**
  * How a release ended. clean: both sides as before. leftover: the device is free and back on its driver, and the
- * frontend, which does not answer, may keep a state file. unresolved: what is still wrong, in words.
+ * frontend, which does not answer, may keep a state file. unresolved: what is still wrong, in words; `refused` where policy did not let
+ * the call through that would have ended it, so that nothing was begun.
  */
 export type Release =
   | { end: 'clean'; detached: boolean }
   | { end: 'leftover'; detached: boolean }
-  | { end: 'unresolved'; why: string; detached: boolean }
+  | { end: 'unresolved'; why: string; detached: boolean; refused?: QusbError }
 
 /** How long an attach that was interrupted may take to come to its own end, ms. */
 const SETTLE_MS = 7000
@@ -44,15 +47,19 @@ const POLL_MS = 120
  */
 export async function release(context: Context, place: Place, via: Via = 'qrexec'): Promise<Release> {
   let look = await settleImport(context, place)
-  const backendGone = (): boolean => !listQrexecSockets(context.site).has(place.backend)
 
   let detached = false
-  if (!look.surveys.has(place.backend) && !backendGone()) {
+  if (!look.surveys.has(place.backend) && (await runs(context, place.backend))) {
     return { end: 'unresolved', why: failureText(look, place.backend), detached }
   }
   if (holds(look, place)) {
     await reach('call-detach')
-    look = await detach(context, place, look, via)
+    try {
+      look = await detach(context, place, look, viaFrom(context.site, via))
+    } catch (error) {
+      if (!(error instanceof QusbError) || error.code !== 'REFUSED') throw error
+      return { end: 'unresolved', why: error.message, detached, refused: error }
+    }
     detached = !holds(look, place)
     if (!detached) {
       const why = look.failures.has(place.backend)
@@ -64,7 +71,7 @@ export async function release(context: Context, place: Place, via: Via = 'qrexec
 
   await reach('give-back')
   // A backend that is halted has no device to give back; what the frontend keeps is stale all the same.
-  if (!backendGone()) {
+  if (await runs(context, place.backend)) {
     const given = await returnToDriver(context, place, {
       seen: look,
       ...(place.stubdom ? {} : { besides: place.frontend }),
@@ -74,6 +81,11 @@ export async function release(context: Context, place: Place, via: Via = 'qrexec
   }
   await reach('forget-import')
   return { end: (await forgetStateFile(context, place, look)) ? 'clean' : 'leftover', detached }
+}
+
+/** Where nobody knows, it does. */
+async function runs(context: Context, qube: QubeName): Promise<boolean> {
+  return (await findRunningQubes(context))?.has(qube) ?? true
 }
 
 function failureText(look: Look, qube: QubeName): string {
@@ -190,7 +202,8 @@ async function detach(context: Context, place: Place, seen: Look, via: Via): Pro
     await detachByAdmin(context.site, { ...place, timeoutMs: DETACH_MS })
     await reach('await-release')
     const after = await awaitRelease()
-    if (isReleased(after)) return after
+    // From a management qube the proxy's own services are not called: policy, not qusb, says as whom they run.
+    if (isReleased(after) || isManagementQube(context.site)) return after
   }
   if (isSafeAtFrontend(seen, place)) {
     context.progress(`detaching ${place.backend}:${place.port} from ${place.frontend}`)
@@ -230,7 +243,7 @@ export function sameVhciPort(a: string, b: string): boolean {
  * @returns whether the frontend is known to have none now
  */
 export async function forgetStateFile(context: Context, place: Place, looked?: Look): Promise<boolean> {
-  if (place.stubdom || !listQrexecSockets(context.site).has(place.frontend)) return true
+  if (place.stubdom || !(await runs(context, place.frontend))) return true
   const hasFile = (seen: Look): boolean | undefined =>
     seen.surveys
       .get(place.frontend)

@@ -3,12 +3,13 @@ import { errorToJson, QusbError } from '../errors.ts'
 import { type CommandEnd, isProgram, runCommand, type SignalDiversion } from '../host/run-command.ts'
 import type { QubeName } from '../model/names.ts'
 import { readState } from '../store/store.ts'
-import type { AttachRequest, Via } from './attach-choice.ts'
+import type { AttachRequest } from './attach-choice.ts'
 import { attachPatiently, type Patience } from './attach-patiently.ts'
 import type { Context } from './context.ts'
 import { detach } from './detach.ts'
 import type { DeviceWords } from './find-device.ts'
 import type { Attachment, RunResult, Warning } from './results.ts'
+import type { Via } from './via.ts'
 
 /** How long another qusb at work on the device is waited for, ms. */
 const BUSY_MS = 15_000

@@ -1,7 +1,6 @@
 import type { AttachmentRecord } from '../model/attachment.ts'
 import { sameIdentity } from '../model/identity.ts'
 import { removeLeftGrant } from '../qubes/grant.ts'
-import { listQrexecSockets } from '../qubes/qrexec.ts'
 import { readMoment } from '../site/moment.ts'
 import { lockDevice } from '../store/place-lock.ts'
 import { readState } from '../store/store.ts'
@@ -12,6 +11,7 @@ import { deviceAt, type Look, lookAt } from './look.ts'
 import { endingOf } from './reconcile.ts'
 import { release } from './release.ts'
 import type { Warning } from './results.ts'
+import { findRunningQubes } from './running-qubes.ts'
 
 /**
  * Brings to an end what an earlier qusb left open: it died, was interrupted twice, or could not reach a side.
@@ -46,10 +46,11 @@ async function settleRecord(context: Context, id: string, seen: AttachmentRecord
 /** The device's lock is held, and the record is open. */
 async function settleLocked(context: Context, record: AttachmentRecord): Promise<Warning[]> {
   context.progress(`settling what was left open: ${record.backend}:${record.port} and ${record.frontend}`)
-  const sockets = listQrexecSockets(context.site)
-  const qubes = [record.backend, record.frontend].filter((qube) => sockets.has(qube))
+  const running = await findRunningQubes(context)
+  if (running === undefined) return [say(record, 'UNRESOLVED', context.directory.whyUnknown().message)]
+  const qubes = [record.backend, record.frontend].filter((qube) => running.has(qube))
   const look = await lookAt(context, qubes)
-  const ending = endingOf(record, look, sockets, readMoment(context.site))
+  const ending = endingOf(record, look, running, readMoment(context.site))
 
   if (record.phase === 'attaching' && record.goal === 'attached' && cameThrough(record, look)) {
     await putRecord(context, { ...record, phase: 'attached', grant: null }, [

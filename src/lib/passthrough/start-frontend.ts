@@ -29,7 +29,7 @@ export async function startFrontend(context: Context, request: AttachRequest): P
 
   const { device } = await findDevice(context, request)
   guardFrontend(device.backend, frontend)
-  requireFree(device)
+  if (!request.replace || device.attachedTo === null) requireFree(device)
   guardDevice(device, request.force)
 
   await startQube(context, frontend)
@@ -45,7 +45,8 @@ export async function startQube(context: Context, qube: QubeName): Promise<void>
   for (const deadline = Date.now() + ANSWER_MS; ; await sleep(POLL_MS)) {
     context.directory.forget()
     const look = await lookAt(context, [qube])
-    if (look.surveys.has(qube)) return
+    // Where policy keeps a management qube from looking into it, qubesd's word has to do.
+    if (look.surveys.has(qube) || look.failures.get(qube)?.code === 'REFUSED') return
     if (Date.now() > deadline) surveyOf(look, qube)
   }
 }

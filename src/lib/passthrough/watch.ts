@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QusbError } from '../errors.ts'
 import type { QubeName } from '../model/names.ts'
+import { hasQubesd } from '../site/standpoint.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { Bell, type Rung } from './bell.ts'
 import type { Context } from './context.ts'
@@ -63,9 +63,7 @@ export async function* watch(
   let rung: Rung = 'all'
   const looks: number[] = []
   // Where there never was a qubesd, none is waited for.
-  const listening = existsSync(context.site.qubesdSocket)
-    ? listen(context, bell, stream, ending.signal)
-    : undefined
+  const listening = hasQubesd(context.site) ? listen(context, bell, stream, ending.signal) : undefined
   try {
     if (listening !== undefined) await bell.wait(BEGIN_MS)
     bell.hush()
@@ -145,7 +143,7 @@ async function look(
       ? onlyBackends(some)
       : request.backends.length > 0
         ? onlyBackends(request.backends)
-        : await findOrNone(context)
+        : await findOrKnown(context, before)
   const [seen, { qubes, qubesBy }] = await Promise.all([
     lookAt(context, asked.names, { heedSignal: false, found: asked.found }),
     seeQubes(context),
@@ -166,13 +164,18 @@ async function look(
   return { sight: { devices, qubes, qubesBy }, look: seen, warnings }
 }
 
-/** A watcher waits for a backend to start. */
-async function findOrNone(context: Context): Promise<ReturnType<typeof onlyBackends>> {
+/** A watcher waits for a backend to start, and for a qubesd that told of backends before to come back. */
+async function findOrKnown(
+  context: Context,
+  before: Sight | undefined,
+): Promise<ReturnType<typeof onlyBackends>> {
   try {
     return await findBackends(context)
   } catch (error) {
-    if (error instanceof QusbError && error.code === 'NOT_FOUND') return onlyBackends([])
-    throw error
+    if (!(error instanceof QusbError)) throw error
+    if (error.code === 'NOT_FOUND') return onlyBackends([])
+    if (before === undefined) throw error
+    return onlyBackends(before.devices.keys())
   }
 }
 

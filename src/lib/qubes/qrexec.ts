@@ -5,6 +5,7 @@ import { execa } from 'execa'
 import { parseQubeName, type QubeName } from '../model/names.ts'
 import { cleanStderr } from '../model/text.ts'
 import type { Site } from '../site/site.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 
 /** One call of a service in a qube. */
 export interface QrexecCall {
@@ -31,6 +32,12 @@ export interface QrexecResult {
   stderr: string | undefined
 }
 
+/** How a call ends that policy refuses, without a word (FACTS section 3). */
+export const POLICY_REFUSES = 126
+
+/** Nothing of the caller's environment is of use to a client, and some of it could mislead it. */
+export const CLIENT_ENVIRONMENT = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' }
+
 /** How long the streams of a client that has ended may stay open, ms: what it wrote may still have to be read. */
 const EXIT_GRACE_MS = 3000
 
@@ -38,29 +45,22 @@ const EXIT_GRACE_MS = 3000
 const STDERR_LIMIT = 8 * 1024
 
 /**
- * Calls a service by qrexec-client. Never throws for what a qube does.
+ * Calls a service by qrexec-client, or from a management qube by qrexec-client-vm. Never throws for what a qube does.
  *
  * A limit ends with SIGKILL and destroyed streams: a client deaf to SIGTERM, or a grandchild that keeps stdout,
  * would hold the caller. Ending the client cancels nothing in the qube (FACTS section 3).
  */
 export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecResult> {
-  const args = [
-    '-w',
-    String(site.limits.connectSeconds),
-    '-d',
-    call.target,
-    `${call.user}:QUBESRPC ${call.service} dom0`,
-  ]
-  const child = execa(site.qrexecClient, args, {
+  const { client, args } = isManagementQube(site) ? throughPolicy(site, call) : fromDom0(site, call)
+  const child = execa(client, args, {
     stdin: 'pipe',
     stdout: 'pipe',
     stderr: 'pipe',
     buffer: false,
     reject: false,
     cleanup: false,
-    // Nothing of the caller's environment is of use to the client, and some of it could mislead it.
     extendEnv: false,
-    env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' },
+    env: CLIENT_ENVIRONMENT,
   })
   // A client that ends before it has read its input is no error of ours.
   child.stdin.on('error', () => {})
@@ -132,6 +132,22 @@ export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecRe
       awaitSilence(stdoutBytes + stderrBytes)
     })
   })
+}
+
+interface ClientCall {
+  client: string
+  args: string[]
+}
+
+function fromDom0(site: Site, { target, user, service }: QrexecCall): ClientCall {
+  const connecting = ['-w', String(site.limits.connectSeconds), '-d', target]
+  return { client: site.qrexecClient, args: [...connecting, `${user}:QUBESRPC ${service} dom0`] }
+}
+
+/** Between qubes policy chooses the user; a shell of root's is a service of its own. */
+function throughPolicy(site: Site, { target, user, service }: QrexecCall): ClientCall {
+  const name = user === 'root' && service === 'qubes.VMShell' ? 'qubes.VMRootShell' : service
+  return { client: site.qrexecClientVm, args: ['--', target, name] }
 }
 
 function signalNumber(signal: NodeJS.Signals | null): number {

@@ -1,8 +1,10 @@
 import type { QubeName } from '../model/names.ts'
 import { randomHex } from '../site/random.ts'
 import type { Site } from '../site/site.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 import probe from './probe.sh'
-import { callQrexec, type QrexecResult } from './qrexec.ts'
+import { callQrexec, POLICY_REFUSES, type QrexecResult } from './qrexec.ts'
+import { policyLine } from './refusal.ts'
 import type { QubeSurvey, SurveyFailure } from './survey-facts.ts'
 import type { SurveyProblem } from './survey-parser.ts'
 
@@ -37,6 +39,9 @@ export async function surveyQube(
     // A complete answer counts whatever the exit code: a login profile may end its shell with any.
     const parsed = parseSurvey(result.stdout, marker, qube)
     if ('survey' in parsed) return parsed
+    if (result.exitCode === POLICY_REFUSES && isManagementQube(site)) {
+      return { failure: describeRefusal(site, qube) }
+    }
     if (result.exitCode !== 125 && result.exitCode !== 127) {
       return { failure: describeProblem(qube, parsed.problem, result) }
     }
@@ -69,6 +74,16 @@ function describeProblem(qube: QubeName, problem: SurveyProblem, result: QrexecR
         : `${qube} answers nonsense; its answer is not used`,
     hint: `Look at ${qube} itself: what its login profile prints or ends, and whether it can still be trusted.`,
   })
+}
+
+/** Only between qubes: policy does not decide on what dom0 calls. */
+function describeRefusal(site: Site, qube: QubeName): SurveyFailure {
+  return {
+    qube,
+    code: 'REFUSED',
+    message: `the Qubes policy refuses this qube the call qubes.VMShell to ${qube}, so its devices cannot be seen`,
+    hint: policyLine(site, 'qubes.VMShell', qube),
+  }
 }
 
 function describeEnd(qube: QubeName, result: QrexecResult, site: Site, timeoutMs: number): SurveyFailure {

@@ -11,6 +11,10 @@ const path = z.string().refine((text) => isAbsolute(text) && !text.includes('\0'
  */
 export const siteSchema = z.strictObject({
   qrexecClient: path.default('/usr/bin/qrexec-client'),
+  /** What a qube other than dom0 calls services with. */
+  qrexecClientVm: path.default('/usr/bin/qrexec-client-vm'),
+  /** What this qube is called, where that is not its host name. */
+  qubeName: z.string().max(31).optional(),
   /** The `qrexec.NAME` sockets. */
   qubesRunDir: path.default('/var/run/qubes'),
   /** Receives grants. */

@@ -2,7 +2,7 @@ import { type ErrorCode, QusbError } from '../../errors.ts'
 
 /**
  * Why a call of the Admin API came to nothing. `type` is the exception's name; the others have none: `empty` (refused,
- * or not known to this generation of qubesd), `malformed`, `timeout`, `unreachable`.
+ * or not known to this generation of qubesd), `policy` (refused before it came to qubesd), `malformed`, `timeout`, `unreachable`.
  */
 export class AdminError extends QusbError {
   readonly type: string
@@ -10,7 +10,7 @@ export class AdminError extends QusbError {
   constructor(
     type: string,
     message: string,
-    options: { code?: ErrorCode; detail?: string; cause?: unknown },
+    options: { code?: ErrorCode; detail?: string; hint?: string; cause?: unknown },
   ) {
     const { code = codeOf(type), ...rest } = options
     super(code, message, rest)
@@ -40,6 +40,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   PermissionDenied: 'REFUSED',
   ProtocolError: 'INTERNAL',
   empty: 'REFUSED',
+  policy: 'REFUSED',
   malformed: 'INTERNAL',
   timeout: 'TIMEOUT',
   unreachable: 'NOT_RUNNING',

@@ -1,7 +1,7 @@
 import { DOM0, parseQubeName, type QubeName } from '../../model/names.ts'
 import type { Site } from '../../site/site.ts'
 import { AdminError } from './admin-error.ts'
-import { type AdminCall, callAdmin } from './call.ts'
+import { callAdmin } from './call.ts'
 import type { Connections } from './connections.ts'
 import {
   type Assignment,
@@ -15,6 +15,7 @@ import {
   readOffered,
 } from './device-lines.ts'
 import { type KnownQube, parseQubeList } from './qube-list.ts'
+import type { AdminCall } from './request.ts'
 
 const NOTHING: Lines<OfferedDevice> = { entries: [], rejected: 0 }
 

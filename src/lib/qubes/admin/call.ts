@@ -1,56 +1,15 @@
-import { DOM0, isQubeName, type QubeName } from '../../model/names.ts'
 import type { Site } from '../../site/site.ts'
 import { AdminError } from './admin-error.ts'
 import { parseAnswer } from './answer.ts'
-import { connectUnix } from './connect.ts'
+import { openChannel } from './channel.ts'
+import type { AdminCall } from './request.ts'
 
-/** The calls that qusb makes; their arguments and answers are in FACTS section 4. */
-export type AdminMethod =
-  | 'admin.Events'
-  | 'admin.vm.List'
-  | 'admin.vm.Start'
-  | 'admin.vm.Shutdown'
-  | 'admin.vm.property.Get'
-  | 'admin.vm.feature.Set'
-  | 'admin.vm.device.denied.List'
-  | `admin.vm.device.${'pci' | 'usb'}.${'Available' | 'Attached' | 'Assigned' | 'List'}`
-  | `admin.vm.device.usb.${'Attach' | 'Detach'}`
-
-export interface AdminCall {
-  method: AdminMethod
-  /** Letters, digits and `+._-`; default none. */
-  arg?: string
-  /** The qube it is about; default dom0. */
-  dest?: QubeName
-  /** Printable ASCII; default none. */
-  payload?: string
-  /** For the whole call, ms; default 3000. */
-  timeoutMs?: number
-  signal?: AbortSignal
-}
-
-/** qubesd takes no more in one request. */
-const REQUEST_LIMIT = 64 * 1024
 /** The most that is read of an answer. */
 const ANSWER_LIMIT = 1024 * 1024
 const TIMEOUT_MS = 3000
 
 /**
- * A request as it goes over the socket.
- * @throws Error for one that qubesd would read otherwise than meant: a space in the argument breaks the framing
- */
-export function formatRequest(call: Pick<AdminCall, 'method' | 'arg' | 'dest' | 'payload'>): string {
-  const { method, arg = '', dest = DOM0, payload = '' } = call
-  if (!/^[A-Za-z0-9+._-]{0,512}$/.test(arg)) throw new Error(`not an argument of the Admin API: ${arg}`)
-  if (!isQubeName(dest)) throw new Error(`not a qube: ${dest}`)
-  if (!/^[\x20-\x7e]*$/.test(payload)) throw new Error('a payload that is not printable')
-  const request = `${method}+${arg} dom0 name ${dest}\0${payload}`
-  if (request.length > REQUEST_LIMIT) throw new Error('a request that is too long')
-  return request
-}
-
-/**
- * Makes one call: a connection, the request, half a close, and all that comes until the end.
+ * Makes one call: the request, and all that comes until the end.
  * @returns the data of the answer, not validated
  * @throws AdminError; what the signal was aborted with
  */
@@ -70,17 +29,15 @@ export async function callAdmin(site: Site, call: AdminCall): Promise<Buffer> {
 
 function exchange(site: Site, call: AdminCall): Promise<Buffer> {
   const { method, timeoutMs = TIMEOUT_MS, signal } = call
-  const request = formatRequest(call)
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) return reject(signal.reason)
-    const socket = connectUnix(site.qubesdSocket)
+    const channel = openChannel(site, call)
     const chunks: Buffer[] = []
     let bytes = 0
-    let connected = false
     const end = (settle: () => void): void => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
-      socket.destroy()
+      channel.destroy()
       settle()
     }
     const onAbort = (): void => end(() => reject(signal?.reason))
@@ -94,11 +51,7 @@ function exchange(site: Site, call: AdminCall): Promise<Buffer> {
       timeoutMs,
     )
     signal?.addEventListener('abort', onAbort, { once: true })
-    socket.on('connect', () => {
-      connected = true
-      socket.end(request)
-    })
-    socket.on('data', (chunk: Buffer) => {
+    channel.on('data', (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes > ANSWER_LIMIT) {
         end(() => reject(new AdminError('malformed', `qubesd answered ${method} without an end`, {})))
@@ -106,11 +59,12 @@ function exchange(site: Site, call: AdminCall): Promise<Buffer> {
       }
       chunks.push(chunk)
     })
-    socket.on('end', () => end(() => resolve(Buffer.concat(chunks))))
-    socket.on('error', (cause: NodeJS.ErrnoException) =>
+    channel.on('end', () => end(() => resolve(Buffer.concat(chunks))))
+    channel.on('error', (cause: NodeJS.ErrnoException) =>
       end(() => {
-        // A call that is refused ends in an aborted connection.
-        if (connected && bytes === 0 && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE'))
+        if (cause instanceof AdminError) return reject(cause)
+        // A call that is refused ends in an aborted connection; a connection that cannot be made has other codes.
+        if (bytes === 0 && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE'))
           return resolve(Buffer.alloc(0))
         reject(
           new AdminError('unreachable', `no connection to qubesd: ${cause.message}`, {

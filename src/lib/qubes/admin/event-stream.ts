@@ -1,8 +1,6 @@
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Site } from '../../site/site.ts'
-import { formatRequest } from './call.ts'
-import { connectUnix } from './connect.ts'
+import { openChannel } from './channel.ts'
 import { type AdminEvent, EventReader, readEvent } from './events.ts'
 
 /** An event, or that the stream has broken off and will be taken up again. */
@@ -37,17 +35,15 @@ export async function* streamEvents(site: Site, signal: AbortSignal): AsyncGener
   }
 }
 
-/** One connection. Reading is at the pace of whoever takes the events: the socket waits. */
+/** One stream. Reading is at the pace of whoever takes the events: the rest waits. */
 async function* readStream(site: Site, signal: AbortSignal): AsyncGenerator<AdminEvent, void> {
-  const socket = connectUnix(site.qubesdSocket)
-  const onAbort = (): void => void socket.destroy()
+  const channel = openChannel(site, { method: 'admin.Events' })
+  const onAbort = (): void => void channel.destroy()
   signal.addEventListener('abort', onAbort, { once: true })
-  const timer = setTimeout(() => socket.destroy(new Error('qubesd does not begin its events')), BEGIN_MS)
+  const timer = setTimeout(() => channel.destroy(new Error('qubesd does not begin its events')), BEGIN_MS)
   try {
-    await once(socket, 'connect', { signal })
-    socket.end(formatRequest({ method: 'admin.Events' }))
     const reader = new EventReader()
-    for await (const chunk of socket) {
+    for await (const chunk of channel) {
       for (const record of reader.read(chunk as Buffer)) {
         const event = readEvent(record)
         if (event?.kind === 'connected') clearTimeout(timer)
@@ -57,6 +53,6 @@ async function* readStream(site: Site, signal: AbortSignal): AsyncGenerator<Admi
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
-    socket.destroy()
+    channel.destroy()
   }
 }

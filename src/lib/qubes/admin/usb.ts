@@ -22,7 +22,8 @@ interface Place {
  * Always `manual`: only then does it heed the deny list (FACTS section 4).
  * @param device what was chosen: qubesd must offer the same
  * @returns how the call ended, in the terms of a call over qrexec
- * @throws QusbError CONFLICT or NOT_FOUND when qubesd knows another device there, or none
+ * @throws QusbError CONFLICT or NOT_FOUND when qubesd knows another device there, or none; REFUSED when policy kept the
+ * call from coming to qubesd
  */
 export async function attachByAdmin(
   site: Site,
@@ -53,7 +54,10 @@ export async function attachByAdmin(
   )
 }
 
-/** `admin.vm.device.usb.Detach`, whatever is at the port. Never throws for what qubesd says. */
+/**
+ * `admin.vm.device.usb.Detach`, whatever is at the port.
+ * @throws QusbError REFUSED when policy kept the call from coming to qubesd; never for what that says
+ */
 export async function detachByAdmin(
   site: Site,
   { backend, port, frontend, timeoutMs }: Place & { timeoutMs: number },
@@ -99,7 +103,7 @@ async function asResult(call: Promise<Buffer>): Promise<QrexecResult> {
     await call
     return { end: 'exit', exitCode: 0, stdout: Buffer.alloc(0), stderr: undefined }
   } catch (error) {
-    if (!(error instanceof AdminError)) throw error
+    if (!(error instanceof AdminError) || error.type === 'policy') throw error
     const ended = { stdout: Buffer.alloc(0), stderr: error.message }
     if (error.type === 'timeout') return { end: 'timeout', exitCode: null, ...ended }
     return { end: 'exit', exitCode: EXIT_CODES[error.code] ?? 1, ...ended }

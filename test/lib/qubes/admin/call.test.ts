@@ -5,7 +5,8 @@ import { QusbError } from '../../../../src/lib/errors.ts'
 import type { QubeName } from '../../../../src/lib/model/names.ts'
 import { AdminError } from '../../../../src/lib/qubes/admin/admin-error.ts'
 import { formatPercent, parseAnswer } from '../../../../src/lib/qubes/admin/answer.ts'
-import { callAdmin, formatRequest } from '../../../../src/lib/qubes/admin/call.ts'
+import { callAdmin } from '../../../../src/lib/qubes/admin/call.ts'
+import { formatRequest } from '../../../../src/lib/qubes/admin/request.ts'
 import { type FakeQubesd, type Reply, startFakeQubesd } from './fake-qubesd.ts'
 
 let fake: FakeQubesd | undefined

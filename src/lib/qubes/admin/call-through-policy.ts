@@ -1,0 +1,85 @@
+import { Readable } from 'node:stream'
+import { execa } from 'execa'
+import { DOM0 } from '../../model/names.ts'
+import { cleanStderr } from '../../model/text.ts'
+import type { Site } from '../../site/site.ts'
+import { CLIENT_ENVIRONMENT, POLICY_REFUSES } from '../qrexec.ts'
+import { policyLine } from '../refusal.ts'
+import { AdminError } from './admin-error.ts'
+import type { Request } from './request.ts'
+
+/** The most that is read of what the client says of itself. */
+const STDERR_LIMIT = 8 * 1024
+
+/**
+ * The same call from a management qube, by `qrexec-client-vm DEST METHOD+ARG` (core-admin-client, app.py, QubesRemote):
+ * dom0's service for it is qubesd's own socket, so what comes back is what the socket gives.
+ *
+ * A stream that is destroyed ends the client with SIGKILL; then qubesd is done with the call, or finishes it unheard.
+ * @returns the answer; its error is an AdminError, and one of type `policy` where policy said no
+ */
+export function callThroughPolicy(site: Site, request: Request): Readable {
+  const { method, arg = '', dest = DOM0, payload = '' } = request
+  const child = execa(site.qrexecClientVm, ['--', dest, arg === '' ? method : `${method}+${arg}`], {
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    buffer: false,
+    reject: false,
+    cleanup: false,
+    extendEnv: false,
+    env: CLIENT_ENVIRONMENT,
+  })
+  const stderr: Buffer[] = []
+  let stderrBytes = 0
+  child.stderr.on('error', () => {})
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (stderrBytes < STDERR_LIMIT) stderr.push(chunk.subarray(0, STDERR_LIMIT - stderrBytes))
+    stderrBytes += chunk.length
+  })
+  const answer = new Readable({
+    read: () => void child.stdout.resume(),
+    destroy: (error, done) => {
+      // One that could not be started has no pid, and a kill would go to whatever number lies in its handle.
+      if (child.pid !== undefined) child.kill('SIGKILL')
+      for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
+      child.unref()
+      done(error)
+    },
+  })
+  const fail = (code: number | null): void => {
+    answer.destroy(explainEnd(site, request, code, cleanStderr(Buffer.concat(stderr).toString('utf8'))))
+  }
+  child.stdout.on('error', () => {})
+  child.stdout.on('data', (chunk: Buffer) => {
+    if (!answer.push(chunk)) child.stdout.pause()
+  })
+  child.once('error', () => fail(null))
+  // Some failures to start are thrown, and execa then only resolves: no event comes.
+  if (child.pid === undefined) void child.then(() => fail(null))
+  child.once('close', (code) => {
+    if (code === 0) answer.push(null)
+    else fail(code)
+  })
+  // A client that ends before it has read its input is no error of ours.
+  child.stdin.on('error', () => {})
+  child.stdin.end(payload)
+  return answer
+}
+
+function explainEnd(
+  site: Site,
+  { method, dest = DOM0 }: Request,
+  code: number | null,
+  said: string | undefined,
+): AdminError {
+  const detail = said === undefined ? {} : { detail: said }
+  if (code === POLICY_REFUSES) {
+    return new AdminError('policy', `the Qubes policy refuses this qube the call ${method} to ${dest}`, {
+      hint: policyLine(site, method, dest),
+      ...detail,
+    })
+  }
+  const why = code === null ? `cannot run ${site.qrexecClientVm}` : `${method} to ${dest} ended in ${code}`
+  return new AdminError('unreachable', `no connection to qubesd: ${why}`, detail)
+}

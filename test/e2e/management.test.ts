@@ -1,0 +1,206 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { LabFileText } from '../../src/lab/file/schema.ts'
+import { type Bench, type Ran, startBench, until } from './program.ts'
+
+/** What README says that a management qube needs, and one qube that is none of its business. */
+const POLICY = [
+  'admin.vm.List * mgmt secret deny',
+  'admin.Events * mgmt secret deny',
+  'admin.vm.List * mgmt dom0 allow target=dom0',
+  'admin.vm.List * mgmt @anyvm allow target=dom0',
+  'admin.Events * mgmt dom0 allow target=dom0',
+  'admin.Events * mgmt @anyvm allow target=dom0',
+  'admin.vm.device.pci.Available * mgmt dom0 allow target=dom0',
+  'admin.vm.device.pci.Attached * mgmt @anyvm allow target=dom0',
+  'admin.vm.device.pci.Assigned * mgmt @anyvm allow target=dom0',
+  'admin.vm.device.pci.List * mgmt @anyvm allow target=dom0',
+  'admin.vm.device.usb.Available * mgmt @anyvm allow target=dom0',
+  'admin.vm.device.usb.Assigned * mgmt @anyvm allow target=dom0',
+  'admin.vm.device.usb.List * mgmt @anyvm allow target=dom0',
+  'admin.vm.device.usb.Attach * mgmt work allow target=dom0',
+  'admin.vm.device.usb.Detach * mgmt work allow target=dom0',
+  'admin.vm.device.usb.Attach * mgmt vault allow target=dom0',
+  'admin.vm.device.usb.Detach * mgmt vault allow target=dom0',
+  'admin.vm.Start * mgmt vault allow target=dom0',
+  'qubes.VMShell * mgmt sys-usb allow autostart=no',
+]
+const FILE: LabFileText = {
+  qubes: [
+    { name: 'sys-usb', backend: true },
+    { name: 'work' },
+    { name: 'vault', state: 'halted' },
+    { name: 'secret' },
+    { name: 'mgmt', management: true },
+  ],
+  devices: [
+    { backend: 'sys-usb', port: '1-2', kind: 'thermometer' },
+    { backend: 'sys-usb', port: '2-1', kind: 'stick' },
+  ],
+  policy: { '30-mgmt.policy': POLICY.join('\n') },
+}
+
+let bench: Bench
+let site: string
+
+/** Replaces the policy of the management qube: without the lines that begin so. */
+function allowAllBut(...calls: string[]): void {
+  const lines = POLICY.filter((line) => !calls.some((call) => line.startsWith(`${call} `)))
+  writeFileSync(join(bench.lab.dir, 'dom0/etc/qubes/policy.d/30-mgmt.policy'), `${lines.join('\n')}\n`)
+}
+
+const start = (...args: string[]) => bench.start(args, { env: { QUSB_SITE: site } })
+/** Runs as in the management qube. */
+const inMgmt = async (...args: string[]): Promise<Ran> => await start(...args).done
+
+async function open(file: LabFileText): Promise<void> {
+  bench = await startBench(file, 'process')
+  const { qubes } = await bench.lab.status()
+  site = qubes.find(({ name }) => name === 'mgmt')?.site ?? ''
+}
+
+describe.each(['4.3', '4.2'] as const)('from a management qube, qubesd %s', (qubesd) => {
+  beforeAll(async () => await open({ ...FILE, qubesd }))
+  afterAll(async () => await bench?.end())
+
+  it('lists what there is, of the qubes that policy shows it', async () => {
+    const { code, stderr, json } = await inMgmt('list', '--json')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(json.warnings).toEqual([])
+    expect(json.devices).toMatchObject([
+      { backend: 'sys-usb', port: '1-2', state: 'free', attachedTo: null },
+      { backend: 'sys-usb', port: '2-1', state: 'free', attachedTo: null },
+    ])
+  })
+
+  it('attaches and detaches by qubesd, again and again, with no door of dom0', async () => {
+    for (const via of [[], ['--via', 'qrexec']]) {
+      const attached = await inMgmt('attach', 'sys-usb', '2-1', 'work', '--json', ...via)
+      expect(attached).toMatchObject({ code: 0, json: { changed: true, attachment: { frontend: 'work' } } })
+      expect((await bench.device('2-1')).attachedTo).toBe('work')
+      expect((await inMgmt('attach', 'sys-usb', '2-1', 'work', '--json')).json.changed).toBe(false)
+      expect((await inMgmt('list', '--json')).json.devices[1]).toMatchObject({
+        attachedTo: 'work',
+        drift: null,
+        since: expect.any(String),
+      })
+      expect(await inMgmt('detach', 'sys-usb', '2-1', '--json')).toMatchObject({
+        code: 0,
+        json: { changed: true, warnings: [] },
+      })
+      expect(await bench.device('2-1')).toMatchObject({ state: 'free', driver: 'usb' })
+    }
+    expect((await inMgmt('history', '--json')).json.events).toMatchObject([
+      { what: 'attached' },
+      { what: 'detached' },
+      { what: 'attached' },
+      { what: 'detached' },
+    ])
+  })
+
+  it('takes what dom0 has attached, moves it, and starts a frontend for it', async () => {
+    expect((await bench.qusb('attach', 'sys-usb', '1-2', 'work')).code).toBe(0)
+    expect((await inMgmt('attach', 'sys-usb', '1-2', 'vault')).code).toBe(7)
+    expect(await inMgmt('move', 'sys-usb', '1-2', 'vault', '--start', '--json')).toMatchObject({ code: 0 })
+    expect((await bench.device('1-2')).attachedTo).toBe('vault')
+    expect((await inMgmt('detach', '--from', 'vault')).code).toBe(0)
+    expect((await bench.device('1-2')).attachedTo).toBe(null)
+  })
+
+  it('watches by the events of qubesd, and ends the stream when it ends', async () => {
+    const watching = start('watch', '--json', '--every', '1')
+    let text = ''
+    watching.child.stdout?.on('data', (chunk: Buffer | string) => {
+      text += chunk.toString()
+    })
+    await until(`watching: ${text}`, () => text.includes('"event":"watching","source":"qubesd"'))
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-2', kind: 'stick' })
+    await until('the stick', () => /"device-added".*"port":"2-2"/.test(text))
+    await bench.lab.unplug('sys-usb', '2-2')
+    await until('its end', () => /"device-removed".*"port":"2-2"/.test(text))
+    watching.child.kill('SIGINT')
+    expect((await watching.done).code).toBe(130)
+  })
+
+  it('knows no qube that policy does not show it', async () => {
+    expect(await inMgmt('attach', 'sys-usb', '2-1', 'secret')).toMatchObject({ code: 3 })
+  })
+})
+
+describe('from a management qube that policy refuses something', () => {
+  beforeAll(async () => await open(FILE))
+  beforeEach(() => allowAllBut())
+  afterEach(async () => {
+    allowAllBut()
+    await inMgmt('detach', '--all')
+  })
+  afterAll(async () => await bench?.end())
+
+  const refusal = (call: string, qube: string, option = 'target=dom0') => ({
+    code: 'REFUSED',
+    message: expect.stringContaining(`${call} to ${qube}`),
+    hint: expect.stringContaining(`: ${call} * mgmt ${qube} allow ${option}`),
+  })
+
+  it.each([
+    ['list', '--json'],
+    ['attach', 'sys-usb', '2-1', 'work', '--json'],
+    ['watch', '--json'],
+  ])('cannot do without the list of qubes, and says so: %s', async (...args) => {
+    allowAllBut('admin.vm.List')
+    const { code, json } = await inMgmt(...args)
+    expect(code).toBe(6)
+    expect(json.error).toMatchObject(refusal('admin.vm.List', 'dom0'))
+  })
+
+  it('does without what tells more, and says what', async () => {
+    allowAllBut('admin.vm.device.pci.Available')
+    const { code, json } = await inMgmt('list', '--json')
+    expect(code).toBe(0)
+    expect(json.devices).toHaveLength(2)
+    expect(json.warnings).toMatchObject([
+      { ...refusal('admin.vm.device.pci.Available', 'dom0'), code: 'QUBESD' },
+    ])
+  })
+
+  it('tells of an attach that is refused, and leaves nothing', async () => {
+    allowAllBut('admin.vm.device.usb.Attach')
+    const { code, json } = await inMgmt('attach', 'sys-usb', '2-1', 'work', '--json')
+    expect(code).toBe(6)
+    expect(json.error).toMatchObject(refusal('admin.vm.device.usb.Attach', 'work'))
+    expect((await inMgmt('list', '--json')).json).toMatchObject({
+      devices: [{}, { state: 'free', drift: null }],
+      warnings: [],
+    })
+  })
+
+  it('tells of a detach that is refused, and what stood stands', async () => {
+    expect((await inMgmt('attach', 'sys-usb', '2-1', 'work')).code).toBe(0)
+    allowAllBut('admin.vm.device.usb.Detach')
+    const { code, json } = await inMgmt('detach', 'sys-usb', '2-1', '--json')
+    expect(code).toBe(6)
+    expect(json.attachments[0].error).toMatchObject(refusal('admin.vm.device.usb.Detach', 'work'))
+    expect((await inMgmt('list', '--json')).json).toMatchObject({
+      devices: [{}, { attachedTo: 'work', drift: null }],
+      warnings: [],
+    })
+  })
+})
+
+it('a lab tells how to run qusb in its management qube', async () => {
+  await open({
+    qubes: [
+      { name: 'sys-usb', backend: true },
+      { name: 'mgmt', management: true },
+    ],
+  })
+  try {
+    expect(existsSync(site)).toBe(true)
+    const { code, json } = await inMgmt('list', '--json')
+    expect(code).toBe(6)
+    expect(json.error.hint).toContain('admin.vm.List * mgmt dom0 allow target=dom0')
+  } finally {
+    await bench.end()
+  }
+})
