@@ -9,7 +9,7 @@ import { type Bench, startBench, until } from '../e2e/program.ts'
 import { NEEDS, type Need } from './example-needs.ts'
 
 const manifest: Manifest = JSON.parse(readFileSync('oclif.manifest.json', 'utf8'))
-const commands = describeCommands(manifest).filter(({ words }) => !words.startsWith('lab '))
+const commands = describeCommands(manifest)
 const examples = commands.flatMap((command) => command.examples.map((example) => example.command))
 
 /** Programs that examples call by their names; what there is not on this machine stands in. */
@@ -54,10 +54,12 @@ beforeAll(async () => {
       { frontend: 'work', backend: 'sys-usb', device: '0951:1666:60A44C413C8FB171A97600B1:u080650' },
     ],
   })
-  env = { ...bench.env, HOME: home, PATH: `${bin}:${process.env.PATH}` }
+  // Labs of examples have the name that all have, and a place of their own.
+  env = { ...bench.env, HOME: home, QUSB_LAB_DIR: join(home, 'labs'), PATH: `${bin}:${process.env.PATH}` }
 })
 afterAll(async () => {
   await bench?.end()
+  if (existsSync(join(home, 'labs/lab'))) await start('qusb lab down')
   rmSync(home, { recursive: true })
 })
 
@@ -115,6 +117,7 @@ describe('every example of the help', () => {
       })
     } finally {
       await undo()
+      if (example.includes('qusb lab up')) await start('qusb lab down')
     }
   })
 })

@@ -3,6 +3,7 @@ import { LabCommand } from './lab-command.ts'
 
 export default class LabDown extends LabCommand {
   static override summary = 'End a lab and remove all of it.'
+  static override examples = ['<%= config.bin %> lab down']
 
   async run(): Promise<void> {
     const { flags } = await this.parse(LabDown)

@@ -3,6 +3,7 @@ import { LabCommand } from './lab-command.ts'
 
 export default class LabUnplug extends LabCommand {
   static override summary = 'Pull a device out, whatever it is doing.'
+  static override examples = ['<%= config.bin %> lab unplug sys-usb 2-1']
   static override args = {
     BACKEND: string({ description: 'the qube that has it', required: true }),
     PORT: string({ description: 'its port', required: true }),
