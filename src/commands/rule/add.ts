@@ -16,7 +16,7 @@ export default class RuleAdd extends QusbCommand {
     'Writes to 50-qusb.rules in /etc/qusb/rules.d. A device that is named by its port is looked at now, and the rule is about what it is, with its serial; any other selector stands in the rule as it is. "qusb watch --auto" applies the rules.'
   static override examples = [
     {
-      description: 'What is at port 2-1 now, into vault, wherever it is plugged in',
+      description: 'What is at port 2-1 now, into vault, at whichever port of sys-usb it is',
       command: '<%= config.bin %> rule add sys-usb 2-1 vault',
     },
     {
