@@ -4,7 +4,7 @@ import type { Patience } from '../lib/passthrough/attach-patiently.ts'
 
 /** Whose call attaches or detaches: our own over qrexec, or qubesd's. */
 export const viaFlag = string({
-  description: 'who makes the call: qusb itself over qrexec, or qubesd',
+  description: 'who makes the call: qusb itself over qrexec, or qubesd; in a management qube always qubesd',
   options: ['qrexec', 'admin'],
   default: 'qrexec',
 })

@@ -1,5 +1,5 @@
-import { existsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
 import { type Bench, type Ran, startBench, until } from './program.ts'
@@ -123,6 +123,21 @@ describe.each(['4.3', '4.2'] as const)('from a management qube, qubesd %s', (qub
     expect((await watching.done).code).toBe(130)
   })
 
+  it('is restarted, and its attachment stands', async () => {
+    expect((await inMgmt('attach', 'sys-usb', '2-1', 'work')).code).toBe(0)
+    // Another boot, of this qube alone.
+    writeFileSync(join(dirname(site), 'proc/sys/kernel/random/boot_id'), 'another-boot\n')
+    const { json } = await inMgmt('list', '--json')
+    expect(json).toMatchObject({ devices: [{}, { attachedTo: 'work', drift: null }], warnings: [] })
+    // A frontend that was restarted has it no more, as soon as its backend has noticed.
+    await bench.lab.fault('restart', 'work')
+    await until('the release', async () => (await bench.device('2-1')).attachedTo === null)
+    expect((await inMgmt('list', '--json')).json).toMatchObject({
+      devices: [{}, { attachedTo: null, drift: null }],
+      warnings: [{ code: 'ENDED' }],
+    })
+  })
+
   it('knows no qube that policy does not show it', async () => {
     expect(await inMgmt('attach', 'sys-usb', '2-1', 'secret')).toMatchObject({ code: 3 })
   })
@@ -185,6 +200,44 @@ describe('from a management qube that policy refuses something', () => {
       devices: [{}, { attachedTo: 'work', drift: null }],
       warnings: [],
     })
+  })
+})
+
+describe('with the policy that README says', () => {
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+  const section = readme.slice(readme.indexOf('### From a management qube'))
+  const policy = /```\n(.*?)```/s.exec(section)?.[1] ?? ''
+
+  beforeAll(async () => {
+    await open({ ...FILE, policy: { '30-mgmt.policy': policy } })
+    const config = join(dirname(site), 'etc/qusb/config.json')
+    writeFileSync(config, JSON.stringify({ backends: ['sys-usb'] }))
+  })
+  afterAll(async () => await bench?.end())
+
+  it('all of it is needed, and nothing else', async () => {
+    expect(policy.trim().split('\n').length).toBeGreaterThan(5)
+    const watching = start('watch', '--json')
+    let text = ''
+    watching.child.stdout?.on('data', (chunk: Buffer | string) => {
+      text += chunk.toString()
+    })
+    await until(`watching: ${text}`, () => text.includes('"event":"watching","source":"qubesd"'))
+    for (const args of [['list'], ['attach', 'sys-usb', '2-1', 'work'], ['detach', 'sys-usb', '2-1']]) {
+      const { code, stderr, json } = await inMgmt(...args, '--json')
+      expect({ code, stderr, warnings: json.warnings }).toEqual({ code: 0, stderr: '', warnings: [] })
+    }
+    await until('the detach', () => text.includes('"device-detached"'))
+    watching.child.kill('SIGINT')
+    await watching.done
+    const used = readFileSync(join(bench.lab.dir, 'log'), 'utf8')
+    // Policy asks of itself about a qube that is listed or tells events: those are in no log.
+    for (const [i, line] of policy.trim().split('\n').entries()) {
+      const [call, , , about] = line.split(/ +/)
+      if (about !== 'dom0' && (call === 'admin.vm.List' || call === 'admin.Events')) continue
+      expect(used, line).toMatch(new RegExp(`mgmt -> .*30-mgmt\\.policy:${i + 1}$`, 'm'))
+    }
+    expect(used).not.toMatch(/mgmt -> .*no policy line fits/)
   })
 })
 

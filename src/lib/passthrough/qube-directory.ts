@@ -6,7 +6,7 @@ import { Connections } from '../qubes/admin/connections.ts'
 import type { KnownQube } from '../qubes/admin/qube-list.ts'
 import type { SurveyFailure } from '../qubes/survey.ts'
 import type { Site } from '../site/site.ts'
-import { hasQubesd } from '../site/standpoint.ts'
+import { hasQubesd, isManagementQube } from '../site/standpoint.ts'
 import type { Warning } from './results.ts'
 
 /** How long qubesd may take to tell of the qubes: what can be known without it is not held up longer, ms. */
@@ -15,6 +15,11 @@ const PATIENCE_MS = 1500
 const FRESH_MS = 1000
 /** How long it may take for all that is asked of it beyond the list, ms: a call for each qube is many calls. */
 const ALL_MS = 3000
+/**
+ * How long either may take in a management qube, ms: each call is a process and a turn of policy there, and without qubesd
+ * nothing can be done.
+ */
+const FROM_AFAR_MS = 10_000
 /** How long it is left alone after it did not answer, ms. */
 const PAUSE_MS = 10_000
 
@@ -77,14 +82,16 @@ export class QubeDirectory {
   ): Promise<T> {
     const qubes = await this.qubes()
     if (qubes === undefined) return otherwise
-    const limit = AbortSignal.timeout(ALL_MS)
+    const limitMs = isManagementQube(this.#site) ? FROM_AFAR_MS : ALL_MS
+    const limit = AbortSignal.timeout(limitMs)
     const either = AbortSignal.any([signal, limit])
     // Each call listens.
     setMaxListeners(0, either)
     try {
-      return await ask({ site: this.#site, signal: either, connections: this.#connections }, qubes)
+      const asking = { site: this.#site, signal: either, timeoutMs: limitMs, connections: this.#connections }
+      return await ask(asking, qubes)
     } catch (error) {
-      if (limit.aborted) this.#trouble = { message: `qubesd did not answer all within ${ALL_MS / 1000} s` }
+      if (limit.aborted) this.#trouble = { message: `qubesd did not answer all within ${limitMs / 1000} s` }
       else if (error instanceof QusbError && !signal.aborted) this.#trouble = error
       else if (!signal.aborted) throw error
       return otherwise
@@ -113,7 +120,8 @@ export class QubeDirectory {
   async #ask(): Promise<ReadonlyMap<QubeName, KnownQube> | undefined> {
     const { askForQubes } = await import('../qubes/admin/ask.ts')
     try {
-      const qubes = await askForQubes({ site: this.#site, timeoutMs: PATIENCE_MS })
+      const timeoutMs = isManagementQube(this.#site) ? FROM_AFAR_MS : PATIENCE_MS
+      const qubes = await askForQubes({ site: this.#site, timeoutMs })
       // A qubesd that knows no qube is none.
       return qubes.size === 0 ? undefined : qubes
     } catch (error) {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Site } from './site.ts'
+import { isManagementQube } from './standpoint.ts'
 
 /** What this boot is, and how much of it the machine slept: what an attachment does not outlive. */
 export interface Moment {
@@ -18,8 +19,12 @@ export function readMoment(site: Site): Moment {
   return { now: new Date().toISOString(), bootId: readBootId(site), slept: readSlept(site) }
 }
 
-/** The id of this boot of dom0. Without one, records still have both domain ids to tell a restart by. */
+/**
+ * The id of this boot of dom0. Without one, records still have both domain ids to tell a restart by. A management qube has
+ * none: its own restart ends no attachment, and dom0's cannot be seen from there.
+ */
 export function readBootId(site: Site): string {
+  if (isManagementQube(site)) return 'unknown'
   try {
     const text = readFileSync(site.bootIdFile, 'latin1').trim()
     return /^[0-9A-Za-z-]{1,64}$/.test(text) ? text : 'unknown'
