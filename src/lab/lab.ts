@@ -103,6 +103,8 @@ export class Lab {
   }
 
   async status(): Promise<LabStatus> {
+    // qusb runs beside the lab's processes, not inside a virtual machine.
+    const hasSites = this.#engine.name === 'process'
     return {
       name: this.#name,
       engine: this.#engine.name,
@@ -114,7 +116,8 @@ export class Lab {
         state,
         domid: domains[0]?.domid ?? null,
         backend: definition.backend,
-        site: definition.management ? managementSite(join(this.layout.qubes, definition.name)) : null,
+        site:
+          hasSites && definition.management ? managementSite(join(this.layout.qubes, definition.name)) : null,
       })),
       devices: await this.#engine.devices(),
       faults: this.#faults,

@@ -82,7 +82,7 @@ export const qubeSchema = z.strictObject({
   profileNoise: z.string().default(''),
   /** As qubesd calls it; a paused DispVM is a preloaded one. */
   class: z.enum(['AppVM', 'DispVM', 'TemplateVM', 'StandaloneVM']).default('AppVM'),
-  /** A management qube: qusb runs as in it by a site file of its own, `qubes/NAME/site.json`. Policy says what it may. */
+  /** A management qube: qusb runs as in it by a site file of its own, `qubes/NAME/site.json`. Policy says what it may. Process engine only. */
   management: z.boolean().default(false),
   /** What it is based on; a DispVM on its disposable template, an AppVM. */
   template: qubeName.optional(),

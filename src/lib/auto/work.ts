@@ -175,7 +175,9 @@ export class WorkOfRules {
       )
       if (failure !== undefined) throw failure
       const why =
-        answer === undefined ? 'nobody could be asked to confirm it' : `nobody confirmed it within ${seconds} s`
+        answer === undefined
+          ? 'nobody could be asked to confirm it'
+          : `nobody confirmed it within ${seconds} s`
       return closedBy(task, { event: 'rule-given-back', message: why }, [...warnings, ...result.warnings])
     } finally {
       this.#undoable--

@@ -6,7 +6,7 @@ import { findBackends } from '../passthrough/backends.ts'
 import type { Context } from '../passthrough/context.ts'
 import { lookAt } from '../passthrough/look.ts'
 import { nameDevices } from '../passthrough/name-devices.ts'
-import { listQrexecSockets } from '../qubes/qrexec.ts'
+import { findRunningQubes } from '../passthrough/running-qubes.ts'
 import { readAliases } from '../store/aliases.ts'
 import type { Candidate, LiveQuestion } from './wanted.ts'
 
@@ -80,9 +80,9 @@ function classCandidates(devices: readonly Device[]): Candidate[] {
 
 /** By qubesd's word, which knows of paused ones; else by their sockets. Sorted. */
 async function runningQubes(context: Context): Promise<QubeName[]> {
-  const sockets = [...listQrexecSockets(context.site).keys()]
+  const names = [...((await findRunningQubes(context))?.keys() ?? [])]
   const known = await context.directory.qubes()
-  const running = sockets.filter((name) => known === undefined || known.get(name)?.state === 'running')
+  const running = names.filter((name) => known === undefined || known.get(name)?.state === 'running')
   return running.sort()
 }
 
