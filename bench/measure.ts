@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { resolve } from 'node:path'
 
 /** Something that is timed: a program of Node's, or any work. */
 export type Case = { name: string } & (
@@ -37,7 +38,7 @@ export async function measure(cases: readonly Case[], rounds: number): Promise<T
  * Runs Node with these arguments, its output thrown away.
  * @throws Error when it does not end with 0: what failed fast must not count as fast
  */
-export async function runNode(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
+export async function runNode(args: string[], env: NodeJS.ProcessEnv): Promise<{ stderr: string }> {
   // The certificates alone cost a start 40 ms.
   const { NODE_EXTRA_CA_CERTS: _, ...clean } = { ...process.env, ...env }
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], env: clean })
@@ -50,6 +51,17 @@ export async function runNode(args: string[], env: NodeJS.ProcessEnv): Promise<v
     child.once('close', resolve)
   })
   if (code !== 0) throw new Error(`node ${args.join(' ').slice(0, 200)} ended with ${code}: ${stderr}`)
+  return { stderr }
+}
+
+/** The most memory that a program of Node's needs, MiB: the least of a few runs. */
+export async function peakMemory(args: string[], env: NodeJS.ProcessEnv = {}): Promise<number> {
+  const peaks: number[] = []
+  for (let round = 0; round < 5; round++) {
+    const { stderr } = await runNode(['--require', resolve('bench/peak-memory.cjs'), ...args], env)
+    peaks.push(Number(/^peak-memory ([0-9]+)$/m.exec(stderr)?.[1] ?? Number.NaN))
+  }
+  return Math.min(...peaks) / 1024
 }
 
 /** Prints a table: the first column are words, the others numbers or words. */

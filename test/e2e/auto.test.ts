@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
@@ -156,6 +156,34 @@ describe.each(['4.3', 'none'] as const)('watch --auto, qubesd %s', (qubesd) => {
       await bench.lab.fault('halt', 'late')
     },
   )
+
+  it('attaches again after a suspend what a rule had attached', async () => {
+    const siteFile = bench.lab.site
+    const before = readFileSync(siteFile, 'utf8')
+    const uptime = join(bench.lab.dir, 'dom0/uptime')
+    const sleptFor = (seconds: number): void =>
+      writeFileSync(uptime, `${Number(process.hrtime.bigint()) / 1e9 + seconds} 0.00\n`)
+    sleptFor(10)
+    writeFileSync(siteFile, JSON.stringify({ ...JSON.parse(before), uptimeFile: uptime }))
+    try {
+      writeRules(bench, 'class:storage  *  work  allow')
+      const { told } = await start('--every', '1')
+      await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
+      await told('rule-attached 2-1 work')
+      // The clock has gone on, and the backend has closed its exports: what a resume leaves.
+      sleptFor(7200)
+      await bench.lab.fault('link-closed', 'sys-usb')
+      await told('device-detached 2-1 work', 'rule-attached 2-1 work')
+      expect(await bench.device('2-1')).toMatchObject({ attachedTo: 'work', by: { rule: '50-test.rules:1' } })
+      const { json } = await bench.qusb('history', '--json')
+      expect(json.events).toContainEqual(
+        expect.objectContaining({ what: 'ended', how: 'suspend', port: '2-1' }),
+      )
+      await watching?.end()
+    } finally {
+      writeFileSync(siteFile, before)
+    }
+  })
 
   it('gives a frontend that starts, or starts again, what its rules say', async () => {
     writeRules(bench, 'class:storage  *  late  allow')

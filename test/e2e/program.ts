@@ -69,14 +69,7 @@ export async function startBench(
     const program =
       options.faultPoint === undefined
         ? [join(ROOT, 'bin/qusb.cjs'), ...args]
-        : [
-            '-e',
-            'require(process.argv[1]).main(process.argv.slice(3), process.argv[2], "dist/qusb-fault-points.cjs")',
-            '--',
-            join(ROOT, 'dist/qusb-fault-points.cjs'),
-            ROOT,
-            ...args,
-          ]
+        : [join(ROOT, 'test/e2e/fault-points.cjs'), ...args]
     const child = spawn(process.execPath, program, {
       env: {
         ...env,

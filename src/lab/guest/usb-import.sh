@@ -20,14 +20,16 @@ case $speed in
   *) exit 1 ;;
 esac
 
-# row HUB PORT: the first row of status that fits, `*` for any; in $r_port, $r_state and $r_local.
+# row HUB PORT: the row of status, or the first that is free for `*`; in $r_port, $r_state and $r_local.
+# By grep: a shell reads byte by byte, which is dear under emulation.
 row() {
-  while read -r r_hub r_port r_state _ _ _ r_local; do
-    case $r_hub/$r_port in $1/$2) ;; *) continue ;; esac
-    [ "$2" != '*' ] || [ "$r_state" = 004 ] || continue
-    return 0
-  done <"$vhci/status"
-  return 1
+  case $2 in
+    '*') fits="^$1  *[0-9]*  *004 " ;;
+    *) fits="^$1  *$2 " ;;
+  esac
+  set -- $(grep -m 1 "$fits" "$vhci/status")
+  r_port=${2:-} r_state=${3:-} r_local=${7:-}
+  [ -n "$r_port" ]
 }
 
 [ -r "$vhci/status" ] || exit 1

@@ -124,14 +124,14 @@ qusb_usage() {
 }
 
 qusb_imports() {
-  for file in "$root"/sys/devices/platform/vhci_hcd.*/status*; do
-    [ -r "$file" ] || continue
+  set -- "$root"/sys/devices/platform/vhci_hcd.*/status*
+  if [ -r "$1" ]; then
     # The parser tells a controller without rows from none.
     echo R
-    while read -r hub port status speed remote socket local rest; do
-      case $hub in hs | ss) printf 'R %s %s %s %s %s\n' "$hub" "$port" "$status" "$remote" "$local" ;; esac
-    done <"$file"
-  done
+    # Hub, port, status, device, local bus id, of seven. A shell would read them byte by byte.
+    w='\([^ ]*\)' s='[^ ]*'
+    sed -n "s/^\([hs]s\)  *$w  *$w  *$s  *$w  *$s  *$w.*/R \1 \2 \3 \4 \5/p" "$@"
+  fi
   for file in "$root"/var/run/qubes/usb-import-*.state; do
     qusb_word "$file"
     [ -r "$file" ] && printf 'S %s %s\n' "$v" "${file##*/}"
