@@ -36,10 +36,14 @@ export const LONG = [
   'e2e/setup-backend',
 ].map((name) => `test/${name}.test.ts`)
 
+/** Takes the whole machine for itself: begun when nothing else is left. */
+const ALONE = 'test/e2e/crowd.test.ts'
+
 /** Begins with what takes longest, so that the workers end together. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification): number => {
+      if (moduleId.endsWith(`/${ALONE}`)) return LONG.length + 1
       const place = LONG.findIndex((name) => moduleId.endsWith(`/${name}`))
       return place === -1 ? LONG.length : place
     }

@@ -21,8 +21,18 @@ export function readPolicy(dirs: readonly string[]): readonly PolicyLine[] {
   }
   return [...files.keys()].sort().flatMap((name) => {
     const path = files.get(name) ?? ''
-    return parsePolicy(path, readFileSync(path, 'utf8'))
+    return parsePolicy(path, readIfThere(path))
   })
+}
+
+/** A grant may go between the listing and the reading: then it allows nothing, and spoils nothing. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw error
+  }
 }
 
 function listDirectory(dir: string): readonly string[] {
