@@ -54,6 +54,15 @@ describe('watch --auto', () => {
     expect(await attachedTo('2-2')).toBeNull()
   })
 
+  it('asks with kdialog where there is no zenity, and shows it no markup', async () => {
+    writeRules(bench, '*  *  work  ask')
+    putDialog('kdialog', 'exit 0')
+    const { told } = await start()
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick', product: '<b>Key</b>' })
+    await told('rule-attached 2-1 work')
+    expect(readFileSync(said('kdialog'), 'utf8')).toMatch(/--warningyesno\n.*_b_Key_/)
+  })
+
   it('takes no desktop, and no dialog, for a no', async () => {
     writeRules(bench, '*  *  work  ask')
     const { told, events } = await start()
@@ -61,6 +70,23 @@ describe('watch --auto', () => {
     await told('rule-refused 2-1 work')
     expect(events().at(-1)).toMatchObject({ message: 'nobody could be asked', rule: '50-test.rules:1' })
     expect(await attachedTo('2-1')).toBeNull()
+  })
+
+  it('asks on the terminal where it runs on one, and only a yes is yes', async () => {
+    writeRules(bench, '*  *  work  ask')
+    const onScreen = bench.onTerminal('watch', '--auto', '--every', '1')
+    const answer = async (port: string, key: string): Promise<void> => {
+      await bench.lab.plug({ backend: 'sys-usb', port, kind: 'stick', serial: port })
+      await until('it asks', () => onScreen.screen().includes(`at sys-usb:${port} to work?`))
+      onScreen.type(`${key}\r`)
+    }
+    await until('it watches', () => existsSync(join(bench.lab.dir, 'dom0/run/qusb/plugged.sock')))
+    await answer('2-1', 'n')
+    await answer('2-2', 'y')
+    await until('the yes counts', async () => (await attachedTo('2-2')) === 'work')
+    expect(await attachedTo('2-1')).toBeNull()
+    onScreen.type('\u0003')
+    expect(await onScreen.code, onScreen.screen()).toBe(130)
   })
 
   it('withdraws the question when the device leaves', async () => {

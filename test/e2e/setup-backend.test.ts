@@ -135,6 +135,29 @@ describe('setup backend', () => {
   })
 })
 
+describe('setup backend of a standalone', () => {
+  it('installs in its own root, counts at once, and is taken out again', async () => {
+    const bench = await startBench({
+      qubes: [{ name: 'sys-usb', backend: true, class: 'StandaloneVM' }, { name: 'work' }],
+    })
+    const isThere = async () =>
+      await bench.inQube('sys-usb', 'ls "$QUSB_ROOT/etc/udev/rules.d" | grep qusb || true')
+    const calls = () => readFileSync(join(bench.lab.dir, 'log'), 'utf8').split('qusb.Plugged: allow').length
+    try {
+      const made = await bench.qusb('setup', 'backend', 'sys-usb', '--group', 'root', '--json')
+      expect(made, made.stderr).toMatchObject({ code: 0, json: { changed: true } })
+      expect(await isThere()).toBe('99-zz-qusb.rules')
+      const before = calls()
+      await bench.lab.plug({ backend: 'sys-usb', port: '1-1', kind: 'thermometer' })
+      await until('it calls', () => calls() > before)
+      expect(await bench.qusb('setup', 'remove', 'sys-usb', '--group', 'root')).toMatchObject({ code: 0 })
+      expect(await isThere()).toBe('')
+    } finally {
+      await bench.end()
+    }
+  })
+})
+
 describe('setup backend without qubesd', () => {
   it('takes the USB qube for an AppVM, and sees that custom-persist keeps /rw/config from running', async () => {
     const bench = await startBench({
