@@ -38,8 +38,7 @@ export async function askForAttach(
   args: Record<'backend' | 'device' | 'frontend', string | undefined>,
   mayAsk: boolean,
 ): Promise<DeviceWords & { frontend: QubeName }> {
-  const typed = [args.backend, args.device, args.frontend].filter((word) => word !== undefined)
-  const words = await readWords(context, typed)
+  const words = await readWords(context, [args.backend, args.device, args.frontend])
   const device = await askForDevice(context, words, mayAsk)
   const frontend = await askForFrontend(context, { ...words, backend: device.backend }, mayAsk)
   return { ...device, frontend }

@@ -21,8 +21,7 @@ export default class Explain extends QusbCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Explain)
     const context = this.context()
-    const typed = [args.backend, args.device].filter((word) => word !== undefined)
-    const words = await readWords(context, typed)
+    const words = await readWords(context, [args.backend, args.device])
     const device = await askForDevice(context, words, this.mayAsk(flags))
     this.report({ result: await foresee(context, device) }, flags, (result) =>
       renderExplanation(result, this.terminal()),

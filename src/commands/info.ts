@@ -20,8 +20,7 @@ export default class Info extends QusbCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Info)
     const context = this.context()
-    const typed = [args.backend, args.device].filter((word) => word !== undefined)
-    const words = await readWords(context, typed)
+    const words = await readWords(context, [args.backend, args.device])
     const device = await askForDevice(context, words, this.mayAsk(flags))
     this.report({ result: await info(context, device) }, flags, (result) =>
       renderInfo(result, this.terminal()),

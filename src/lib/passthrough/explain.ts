@@ -4,6 +4,7 @@ import { sameIdentity } from '../model/identity.ts'
 import type { QubeName } from '../model/names.ts'
 import type { QrexecResult } from '../qubes/qrexec.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
+import { isFree, portsFor } from './free-port.ts'
 import { deviceAt, type Look } from './look.ts'
 
 /** Refuses for lack of the USB proxy. */
@@ -22,19 +23,6 @@ export function noProxy(qube: QubeName, role: 'frontend' | 'backend', detail?: s
 export function requireProxies(backend: QubeSurvey, frontend: QubeSurvey | null): void {
   if (!backend.proxy.usbExport) throw noProxy(backend.qube, 'backend')
   if (frontend !== null && !frontend.proxy.usbAttach) throw noProxy(frontend.qube, 'frontend')
-}
-
-/** USB 3 devices need a port of the `ss` hub, all others one of the `hs` hub. @throws QusbError ATTACH_FAILED */
-export function requireFreePort(device: Device, frontend: QubeSurvey | null): void {
-  if (frontend?.vhci == null) return
-  const hub = (device.speed ?? 480) >= 5000 ? 'ss' : 'hs'
-  const ports = frontend.vhci.filter((row) => row.hub === hub)
-  if (ports.some((row) => row.status === 4)) return
-  throw new QusbError(
-    'ATTACH_FAILED',
-    `${frontend.qube} has no free port for a ${hub === 'ss' ? 'USB 3' : 'USB 2'} device: all ${ports.length} are taken`,
-    { hint: `Detach something from it first: qusb list --attached` },
-  )
 }
 
 /** How many ports usbip-host can ever have exported; MAX_BUSID in Linux, drivers/usb/usbip/stub.h. */
@@ -118,9 +106,7 @@ export function explainFailure(
       ...detail,
     })
   }
-  const table = seen.surveys.get(frontend)?.vhci
-  const hub = (chosen.speed ?? 480) >= 5000 ? 'ss' : 'hs'
-  if (table != null && !table.some((row) => row.hub === hub && row.status === 4)) {
+  if (portsFor(chosen, seen.surveys.get(frontend))?.some(isFree) === false) {
     return new QusbError('ATTACH_FAILED', `${frontend} could not attach ${at}: it has no free port left`, {
       hint: 'Detach something from it first: qusb list --attached',
       ...detail,

@@ -8,9 +8,11 @@ import { type FirstWord, parseWords, type Words } from './words.ts'
 
 /**
  * Reads the words as `parseWords` does, by the aliases and qubes that there are.
+ * @param typed the arguments in their order; those that were left out are undefined
  * @throws QusbError USAGE; AMBIGUOUS; NOT_FOUND for a first word that is nothing; STORE when it takes the file of aliases to tell, and that cannot be used
  */
-export async function readWords(context: Context, words: readonly string[]): Promise<Words> {
+export async function readWords(context: Context, typed: readonly (string | undefined)[]): Promise<Words> {
+  const words = typed.filter((word) => word !== undefined)
   const [first] = words
   const mayBeAlias = first !== undefined && parseAliasName(first) !== undefined
   if (!mayBeAlias) return parseWords(words, { isAlias: false, isQube: false })

@@ -8,6 +8,7 @@ import { endImport, forgetImport } from '../qubes/root-shell.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
+import { isFree } from './free-port.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
 import { returnToDriver } from './return-to-driver.ts'
 import { findRunningQubes } from './running-qubes.ts'
@@ -164,7 +165,7 @@ async function settleEnumeration(context: Context, place: Place, seen: Look): Pr
 function rowOf(seen: Look, place: Place): { port: string } | undefined {
   const device = deviceAt(seen.surveys.get(place.backend), place.port)
   if (device === undefined) return undefined
-  return seen.surveys.get(place.frontend)?.vhci?.find((row) => row.status !== 4 && carries(row, device))
+  return seen.surveys.get(place.frontend)?.vhci?.find((row) => !isFree(row) && carries(row, device))
 }
 
 function importOf(seen: Look, place: Place): { vhciPort: string; enumerated: boolean } | undefined {

@@ -35,8 +35,20 @@ export interface QrexecResult {
 /** How a call ends that policy refuses, without a word (FACTS section 3). */
 export const POLICY_REFUSES = 126
 
-/** Nothing of the caller's environment is of use to a client, and some of it could mislead it. */
-export const CLIENT_ENVIRONMENT = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' }
+/**
+ * How a client of qrexec is run: its streams are ours to read and limit, and its end is ours to judge. Nothing of the
+ * caller's environment is of use to it, and some of it could mislead it.
+ */
+export const CLIENT_OPTIONS = {
+  stdin: 'pipe',
+  stdout: 'pipe',
+  stderr: 'pipe',
+  buffer: false,
+  reject: false,
+  cleanup: false,
+  extendEnv: false,
+  env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' },
+} as const
 
 /** How long the streams of a client that has ended may stay open, ms: what it wrote may still have to be read. */
 const EXIT_GRACE_MS = 3000
@@ -52,16 +64,7 @@ const STDERR_LIMIT = 8 * 1024
  */
 export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecResult> {
   const { client, args } = isManagementQube(site) ? throughPolicy(site, call) : fromDom0(site, call)
-  const child = execa(client, args, {
-    stdin: 'pipe',
-    stdout: 'pipe',
-    stderr: 'pipe',
-    buffer: false,
-    reject: false,
-    cleanup: false,
-    extendEnv: false,
-    env: CLIENT_ENVIRONMENT,
-  })
+  const child = execa(client, args, CLIENT_OPTIONS)
   // A client that ends before it has read its input is no error of ours.
   child.stdin.on('error', () => {})
   child.stdin.end(call.stdin)

@@ -2,9 +2,9 @@ import { chmodSync, closeSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { QusbError } from '../errors.ts'
 import type { Site } from '../site/site.ts'
+import { CONFIG_FILE_MODE, withConfigLock } from '../store/config-lock.ts'
 import { checkDirectory } from '../store/directory.ts'
 import { errnoOf, storeError } from '../store/failure.ts'
-import { acquireLock } from '../store/lock.ts'
 import { openPlainFile, readWhole } from '../store/plain-file.ts'
 import { removeTemporaries, replaceFile } from '../store/replace-file.ts'
 import { insertLines, removeLines } from './edit.ts'
@@ -15,12 +15,6 @@ import { ruleId } from './rule-id.ts'
 
 /** The file that `qusb rule add` writes. */
 const OWN_FILE = '50-qusb.rules'
-
-/** Who may call qrexec-client writes it, everybody reads it: it is configuration. */
-const FILE_MODE = 0o664
-
-/** How long another change may keep us waiting, ms: one takes milliseconds. */
-const WAIT_MS = 10_000
 
 const TOO_MANY = 'Remove rules that you no longer need: qusb rule list.'
 
@@ -100,30 +94,12 @@ export async function removeRules(
 }
 
 async function withRulesLock<T>(site: Site, signal: AbortSignal, work: () => T): Promise<T> {
-  const directory = rulesDirectoryOf(site)
-  if (checkDirectory(site.configDir) === undefined) {
-    throw new QusbError('STORE', `there is no ${site.configDir} to keep rules in`, {
-      hint: `Run \`sudo qusb setup dom0\` once: it makes ${site.configDir}.`,
-    })
-  }
-  if (checkDirectory(directory) === undefined) makeDirectory(directory)
-  const lock = await acquireLock(site, join(site.runDir, 'rules.lock'), {
-    waitMs: WAIT_MS,
-    signal,
-    removeOnRelease: true,
-  })
-  if ('holder' in lock) {
-    throw new QusbError('STORE', `another qusb has been changing the rules for ${WAIT_MS / 1000} s`, {
-      hint: lock.holder === null ? 'Try again.' : `See what it does: ps -fp ${lock.holder}`,
-    })
-  }
-  try {
-    signal.throwIfAborted()
+  return await withConfigLock(site, 'rules', signal, () => {
+    const directory = rulesDirectoryOf(site)
+    if (checkDirectory(directory) === undefined) makeDirectory(directory)
     removeTemporaries(directory)
     return work()
-  } finally {
-    lock.release()
-  }
+  })
 }
 
 /** As `setup dom0` makes it: its group writes, everybody reads. */
@@ -157,5 +133,5 @@ function write(file: string, content: string): void {
       hint: TOO_MANY,
     })
   }
-  replaceFile(file, content, { mode: FILE_MODE })
+  replaceFile(file, content, { mode: CONFIG_FILE_MODE })
 }

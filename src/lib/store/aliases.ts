@@ -4,20 +4,14 @@ import * as z from 'zod'
 import { QusbError } from '../errors.ts'
 import { type Alias, aliasSchema } from '../model/alias.ts'
 import { ONCE, type Site } from '../site/site.ts'
+import { CONFIG_FILE_MODE, withConfigLock } from './config-lock.ts'
 import { checkDirectory } from './directory.ts'
 import { errnoOf, storeError } from './failure.ts'
-import { acquireLock } from './lock.ts'
 import { openPlainFile, type PlainFile, readWhole } from './plain-file.ts'
 import { removeTemporaries, replaceFile } from './replace-file.ts'
 
 /** The most that the file may hold, bytes: more than a person gives names to. */
 const FILE_LIMIT = 256 * 1024
-
-/** Who may call qrexec-client writes it, everybody reads it: it is configuration. */
-const FILE_MODE = 0o664
-
-/** How long another change may keep us waiting, ms: one takes milliseconds. */
-const WAIT_MS = 10_000
 
 /** The file of the users' own names for devices. */
 export const aliasFileSchema = z.strictObject({
@@ -63,30 +57,12 @@ export async function updateAliases(
   signal: AbortSignal,
   change: (aliases: readonly Alias[]) => readonly Alias[],
 ): Promise<void> {
-  if (checkDirectory(site.configDir) === undefined) {
-    throw new QusbError('STORE', `there is no ${site.configDir} to keep aliases in`, {
-      hint: `Run \`sudo qusb setup dom0\` once: it makes ${site.configDir}.`,
-    })
-  }
-  const lock = await acquireLock(site, join(site.runDir, 'aliases.lock'), {
-    waitMs: WAIT_MS,
-    signal,
-    removeOnRelease: true,
-  })
-  if ('holder' in lock) {
-    throw new QusbError('STORE', `another qusb has been changing the aliases for ${WAIT_MS / 1000} s`, {
-      hint: lock.holder === null ? 'Try again.' : `See what it does: ps -fp ${lock.holder}`,
-    })
-  }
-  try {
-    signal.throwIfAborted()
+  await withConfigLock(site, 'aliases', signal, () => {
     removeTemporaries(site.configDir)
     const before = readAliases(site)
     const after = change(before)
-    if (after !== before) replaceFile(aliasFileOf(site), formatAliases(after), { mode: FILE_MODE })
-  } finally {
-    lock.release()
-  }
+    if (after !== before) replaceFile(aliasFileOf(site), formatAliases(after), { mode: CONFIG_FILE_MODE })
+  })
 }
 
 /** What can be read again, or nothing. @throws QusbError STORE */

@@ -1,5 +1,6 @@
 import type { QubeName } from '../../model/names.ts'
 import { noProxy } from '../../passthrough/explain.ts'
+import { isFree } from '../../passthrough/free-port.ts'
 import { warningsOf } from '../../passthrough/look.ts'
 import type { QubeSurvey } from '../../qubes/survey.ts'
 import { type Check, type Examination, type Finding, faultIn, faultOf, orWell, warn, well } from '../check.ts'
@@ -71,9 +72,6 @@ export const proxyCheck: Check = {
   },
 }
 
-/** VDEV_ST_NULL (include/uapi/linux/usbip.h): a port that is free. */
-const FREE = 4
-
 /** The kernel's module in a frontend, and what room it has. */
 export const portsCheck: Check = {
   id: 'vhci-ports',
@@ -101,7 +99,7 @@ function findPortFaults(examination: Examination, { qube, vhci }: QubeSurvey): F
   }
   return (['hs', 'ss'] as const).flatMap((hub) => {
     const ports = vhci.filter((row) => row.hub === hub)
-    if (ports.length === 0 || ports.some(({ status }) => status === FREE)) return []
+    if (ports.length === 0 || ports.some(isFree)) return []
     const kind = hub === 'ss' ? 'USB 3' : 'USB 2'
     return [
       faultIn(

@@ -3,7 +3,7 @@ import { execa } from 'execa'
 import { DOM0 } from '../../model/names.ts'
 import { cleanStderr } from '../../model/text.ts'
 import type { Site } from '../../site/site.ts'
-import { CLIENT_ENVIRONMENT, POLICY_REFUSES } from '../qrexec.ts'
+import { CLIENT_OPTIONS, POLICY_REFUSES } from '../qrexec.ts'
 import { policyLine } from '../refusal.ts'
 import { AdminError } from './admin-error.ts'
 import type { Request } from './request.ts'
@@ -20,16 +20,11 @@ const STDERR_LIMIT = 8 * 1024
  */
 export function callThroughPolicy(site: Site, request: Request): Readable {
   const { method, arg = '', dest = DOM0, payload = '' } = request
-  const child = execa(site.qrexecClientVm, ['--', dest, arg === '' ? method : `${method}+${arg}`], {
-    stdin: 'pipe',
-    stdout: 'pipe',
-    stderr: 'pipe',
-    buffer: false,
-    reject: false,
-    cleanup: false,
-    extendEnv: false,
-    env: CLIENT_ENVIRONMENT,
-  })
+  const child = execa(
+    site.qrexecClientVm,
+    ['--', dest, arg === '' ? method : `${method}+${arg}`],
+    CLIENT_OPTIONS,
+  )
   const stderr: Buffer[] = []
   let stderrBytes = 0
   child.stderr.on('error', () => {})
