@@ -37,6 +37,11 @@ function load(file) {
   return loaded.exports
 }
 
-const args = process.argv.slice(2)
-const bundle = args[0] === 'lab' ? 'dist/lab.cjs' : 'dist/qusb.cjs'
-load(path.join(root, bundle)).main(args, root, bundle)
+/** Runs a bundle, named from the root, with the arguments of this process. */
+function run(bundle) {
+  load(path.join(root, bundle)).main(process.argv.slice(2), root, bundle)
+}
+
+if (require.main === module) run(process.argv[2] === 'lab' ? 'dist/lab.cjs' : 'dist/qusb.cjs')
+// For the crash tests, whose bundle has fault points.
+else module.exports = { run }

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
-import { type Bench, expectClean, startBench, until } from './program.ts'
+import { type Bench, expectClean, onSleeper, startBench, until } from './program.ts'
 import { startWatch, type Watching, writeRules } from './watching.ts'
 
 const FILE: LabFileText = {
@@ -158,14 +158,7 @@ describe.each(['4.3', 'none'] as const)('watch --auto, qubesd %s', (qubesd) => {
   )
 
   it('attaches again after a suspend what a rule had attached', async () => {
-    const siteFile = bench.lab.site
-    const before = readFileSync(siteFile, 'utf8')
-    const uptime = join(bench.lab.dir, 'dom0/uptime')
-    const sleptFor = (seconds: number): void =>
-      writeFileSync(uptime, `${Number(process.hrtime.bigint()) / 1e9 + seconds} 0.00\n`)
-    sleptFor(10)
-    writeFileSync(siteFile, JSON.stringify({ ...JSON.parse(before), uptimeFile: uptime }))
-    try {
+    await onSleeper(bench, async (sleptFor) => {
       writeRules(bench, 'class:storage  *  work  allow')
       const { told } = await start('--every', '1')
       await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
@@ -180,9 +173,7 @@ describe.each(['4.3', 'none'] as const)('watch --auto, qubesd %s', (qubesd) => {
         expect.objectContaining({ what: 'ended', how: 'suspend', port: '2-1' }),
       )
       await watching?.end()
-    } finally {
-      writeFileSync(siteFile, before)
-    }
+    })
   })
 
   it('gives a frontend that starts, or starts again, what its rules say', async () => {

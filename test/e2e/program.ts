@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
@@ -159,6 +159,27 @@ export async function imageOf(bench: Bench, port: string): Promise<string> {
   const image = devices.find((device) => device.port === port)?.image
   if (image == null) throw new Error(`no image at ${port}`)
   return image
+}
+
+/**
+ * Lets the machine have slept, by what its two clocks say, while the work is done.
+ * @param work gets what sets the seconds asleep since boot; 10 at its beginning
+ */
+export async function onSleeper(
+  bench: Bench,
+  work: (sleptFor: (seconds: number) => void) => Promise<void>,
+): Promise<void> {
+  const before = readFileSync(bench.lab.site, 'utf8')
+  const uptimeFile = join(bench.lab.dir, 'dom0/uptime')
+  const sleptFor = (seconds: number): void =>
+    writeFileSync(uptimeFile, `${Number(process.hrtime.bigint()) / 1e9 + seconds} 0.00\n`)
+  sleptFor(10)
+  writeFileSync(bench.lab.site, JSON.stringify({ ...JSON.parse(before), uptimeFile }))
+  try {
+    await work(sleptFor)
+  } finally {
+    writeFileSync(bench.lab.site, before)
+  }
 }
 
 /** What dom0 still has of a grant; empty when all is well. */

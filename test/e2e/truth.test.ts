@@ -10,7 +10,16 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, expectClean, grants, imageOf, startBench, until, usedPorts } from './program.ts'
+import {
+  type Bench,
+  expectClean,
+  grants,
+  imageOf,
+  onSleeper,
+  startBench,
+  until,
+  usedPorts,
+} from './program.ts'
 
 let bench: Bench
 
@@ -129,22 +138,13 @@ describe('what ends an attachment behind our back is told, once, and kept in the
   })
 
   it('a suspend, by what the two clocks of the machine say', async () => {
-    const siteFile = bench.lab.site
-    const before = readFileSync(siteFile, 'utf8')
-    const uptime = join(bench.lab.dir, 'dom0/uptime')
-    const sleptFor = (seconds: number): void =>
-      writeFileSync(uptime, `${Number(process.hrtime.bigint()) / 1e9 + seconds} 0.00\n`)
-    sleptFor(10)
-    writeFileSync(siteFile, JSON.stringify({ ...JSON.parse(before), uptimeFile: uptime }))
-    try {
+    await onSleeper(bench, async (sleptFor) => {
       await attach('sys-usb', '1-1', 'work')
       await bench.lab.fault('link-closed', 'sys-usb')
       sleptFor(7200)
       await until('released', async () => (await bench.device('1-1')).attachedTo === null)
       expect(await lastEvent()).toMatchObject({ what: 'ended', how: 'suspend' })
-    } finally {
-      writeFileSync(siteFile, before)
-    }
+    })
   })
 
   it('a link that ends', async () => {

@@ -1,42 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
 import { type Bench, startBench, until } from './program.ts'
+import { startWatch } from './watching.ts'
 
 const FILE: LabFileText = {
   qubes: [{ name: 'sys-usb', backend: true }, { name: 'work' }, { name: 'halted', state: 'halted' }],
   devices: [{ backend: 'sys-usb', port: '1-2', kind: 'thermometer' }],
-}
-
-/** Starts `qusb watch --json`; `told` waits for events in their order, whatever stands between. */
-function startWatch(bench: Bench, ...args: string[]) {
-  const { child, done } = bench.start(['watch', '--json', ...args])
-  let text = ''
-  child.stdout?.on('data', (chunk: Buffer | string) => {
-    text += chunk.toString()
-  })
-  const events = () =>
-    text
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line))
-  let read = 0
-  const told = async (...expected: string[]): Promise<void> => {
-    for (const what of expected) {
-      await until(`${what}; told: ${text.slice(-2000)}`, () => {
-        const found = events().findIndex(
-          ({ event, source, qube, port, frontend }, i) =>
-            i >= read &&
-            [event, event === 'watching' ? source : qube, port, frontend]
-              .filter((part) => part !== null)
-              .join(' ') === what,
-        )
-        if (found < 0) return false
-        read = found + 1
-        return true
-      })
-    }
-  }
-  return { child, done, told, events }
 }
 
 describe.each(['4.3', '4.2', 'none'] as const)('watch, qubesd %s', (qubesd) => {
@@ -47,7 +16,7 @@ describe.each(['4.3', '4.2', 'none'] as const)('watch, qubesd %s', (qubesd) => {
   afterAll(async () => await bench?.end())
 
   it('tells of devices, attachments and qubes, and ends when it is told to', async () => {
-    const watching = startWatch(bench, '--every', '1')
+    const watching = startWatch(bench, ['--every', '1'], { limitMs: 15_000 })
     await watching.told(qubesd === 'none' ? 'watching surveys' : 'watching qubesd')
     await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
     await watching.told('device-added 2-1')
@@ -61,23 +30,22 @@ describe.each(['4.3', '4.2', 'none'] as const)('watch, qubesd %s', (qubesd) => {
     await watching.told('qube-started halted')
     await bench.lab.fault('halt', 'halted')
     await watching.told('qube-stopped halted')
-    watching.child.kill('SIGINT')
-    const { code, stderr } = await watching.done
+    const code = await watching.end('SIGINT')
+    const stderr = watching.stderr()
     expect(code).toBe(130)
     expect(stderr).toBe('')
     for (const event of watching.events()) expect(event).toMatchObject({ schema: 1, at: expect.any(String) })
   })
 
   it('survives the restart of a backend', async () => {
-    const watching = startWatch(bench, '--every', '1')
+    const watching = startWatch(bench, ['--every', '1'], { limitMs: 15_000 })
     await watching.told(qubesd === 'none' ? 'watching surveys' : 'watching qubesd')
     await bench.lab.fault('halt', 'sys-usb')
     await watching.told('qube-stopped sys-usb', 'device-removed 1-2')
     await bench.lab.fault('start', 'sys-usb')
     await watching.told('qube-started sys-usb')
     await watching.told('device-added 1-2')
-    watching.child.kill('SIGTERM')
-    expect((await watching.done).code).toBe(143)
+    expect(await watching.end('SIGTERM')).toBe(143)
   })
 })
 
@@ -85,7 +53,7 @@ describe('watch', () => {
   it('survives the restart of qubesd, misses nothing, and believes in no detach that never was', async () => {
     const bench = await startBench(FILE)
     try {
-      const watching = startWatch(bench, '--every', '1')
+      const watching = startWatch(bench, ['--every', '1'], { limitMs: 15_000 })
       await watching.told('watching qubesd')
       await bench.lab.fault('qubesd-restarting', null, { value: '4' })
       await watching.told('watching surveys')
@@ -98,8 +66,7 @@ describe('watch', () => {
       await bench.lab.unplug('sys-usb', '2-1')
       await watching.told('device-removed 2-1')
       expect(watching.events().filter(({ event }) => event === 'device-detached')).toEqual([])
-      watching.child.kill('SIGINT')
-      await watching.done
+      await watching.end('SIGINT')
     } finally {
       await bench.end()
     }

@@ -21,10 +21,11 @@ export interface Watching {
   pid: number
 }
 
+/** @param options.limitMs how long it may take until something is told */
 export function startWatch(
   bench: Bench,
   args: readonly string[] = [],
-  options: { env?: NodeJS.ProcessEnv } = {},
+  { limitMs = 30_000, ...options }: { env?: NodeJS.ProcessEnv; limitMs?: number } = {},
 ): Watching {
   const { child, done } = bench.start(['watch', '--json', ...args], options)
   let text = ''
@@ -62,7 +63,7 @@ export function startWatch(
             read = found + 1
             return true
           },
-          30_000,
+          limitMs,
         )
       }
     },
