@@ -3,7 +3,7 @@ import { sameIdentity } from '../model/identity.ts'
 import { removeLeftGrant } from '../qubes/grant.ts'
 import { readMoment } from '../site/moment.ts'
 import { lockDevice } from '../store/place-lock.ts'
-import { readState } from '../store/store.ts'
+import { readState, type StoreView } from '../store/store.ts'
 import type { Context } from './context.ts'
 import { endRecords, eventOf, putRecord } from './journal.ts'
 import { clearLeftover } from './leftover.ts'
@@ -16,10 +16,13 @@ import { findRunningQubes } from './running-qubes.ts'
 /**
  * Brings to an end what an earlier qusb left open: it died, was interrupted twice, or could not reach a side.
  * Every command does this first. An attach that came through is kept; anything else is undone.
+ * @param found the store as it was read just now
  * @returns what was settled, and what could not be
  */
-export async function settle(context: Context): Promise<Warning[]> {
-  const { state, warnings } = readState(context.site)
+export async function settle(
+  context: Context,
+  { state, warnings }: StoreView = readState(context.site),
+): Promise<Warning[]> {
   const told: Warning[] = warnings.map((message) => ({ qube: null, code: 'STORE', message, hint: null }))
   for (const record of state.attachments) {
     if (record.phase === 'leftover') await clearLeftover(context, record)

@@ -28,11 +28,12 @@ export async function settleAndReconcile(
       return otherwise
     }
   }
-  const read = async (): Promise<readonly AttachmentRecord[]> => readState(context.site).state.attachments
-  const isOpen = (await orWarn(read, [])).some((record) => record.phase !== 'attached')
-  warnings.push(...(await orWarn(async () => await settle(context), [])))
-  const seen = isOpen ? await again() : await looking
-  const records = await orWarn(read, [])
+  const found = await orWarn(async () => readState(context.site), undefined)
+  if (found !== undefined) warnings.push(...(await orWarn(async () => await settle(context, found), [])))
+  const wasOpen = found?.state.attachments.some((record) => record.phase !== 'attached') ?? false
+  const seen = wasOpen ? await again() : await looking
+  // Others may have written meanwhile.
+  const records = await orWarn(async () => readState(context.site).state.attachments, [])
   warnings.push(...(await orWarn(async () => await reconcile(context, records, seen), [])))
   return { seen, records, warnings }
 }
