@@ -21,7 +21,7 @@ export interface Built {
 const LAUNCHER: [from: string, to: string][] = [
   // Under sudo, and in services, PATH may find another.
   ['#!/usr/bin/env node\n', '#!/usr/bin/node\n'],
-  ["args[0] === 'lab' ? 'dist/lab.cjs' : 'dist/qusb.cjs'", "'dist/qusb.cjs'"],
+  ["process.argv[2] === 'lab' ? 'dist/lab.cjs' : 'dist/qusb.cjs'", "'dist/qusb.cjs'"],
   ['picks the bundle (the lab has its own) and loads it', 'loads its bundle'],
 ]
 

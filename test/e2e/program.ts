@@ -121,7 +121,8 @@ export async function startBench(
     const command = [process.execPath, join(ROOT, 'bin/qusb.cjs'), ...args]
       .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
       .join(' ')
-    const child = spawn('script', ['-qefc', `stty cols 100 rows 40; ${command}`, '/dev/null'], {
+    // Executed: a shell that waited (SHELL may be any) would have its own say on a Ctrl-C.
+    const child = spawn('script', ['-qefc', `stty cols 100 rows 40; exec ${command}`, '/dev/null'], {
       env: { ...env, TERM: 'xterm', LC_ALL: 'C.UTF-8' },
       stdio: ['pipe', 'pipe', 'inherit'],
     })
