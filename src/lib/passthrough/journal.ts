@@ -82,33 +82,49 @@ export async function withdrawRecord(
 /**
  * Ends records, and tells the history how each ended. They leave the store, unless what the frontend may still keep of
  * one is yet to be removed.
+ * @param options.phase who holds no lock of the device ends, and tells of, only those that are in this phase still:
+ *   another qusb may have ended one meanwhile, or have begun to
+ * @returns those that were ended
  */
-export async function endRecords(
+export async function endRecords<End extends RecordEnd>(
   context: Context,
-  ends: readonly {
-    record: AttachmentRecord
-    what: HistoryEvent['what']
-    how: string | null
-    user: string | null
-    leftover?: boolean
-  }[],
-): Promise<void> {
-  if (ends.length === 0) return
-  const ids = new Map(ends.map((end) => [end.record.id, end.leftover ?? false]))
-  const events = ends.map((end) => eventOf(context, end.record, end))
+  ends: readonly End[],
+  { phase }: { phase?: AttachmentRecord['phase'] } = {},
+): Promise<readonly End[]> {
+  if (ends.length === 0) return []
+  let ended = ends
   await updateState(
     context.site,
     (records) => {
-      if (!records.some((record) => ids.has(record.id))) return records
+      const there = new Map(records.map((record) => [record.id, record]))
+      if (phase !== undefined) ended = ends.filter(({ record }) => there.get(record.id)?.phase === phase)
+      const leftovers = new Map(ended.map(({ record, leftover }) => [record.id, leftover ?? false]))
+      if (!records.some((record) => leftovers.has(record.id))) return records
       return records.flatMap((record) => {
-        if (!ids.has(record.id)) return [record]
-        return ids.get(record.id)
+        if (!leftovers.has(record.id)) return [record]
+        return leftovers.get(record.id)
           ? [{ ...record, phase: 'leftover' as const, goal: 'free' as const, grant: null }]
           : []
       })
     },
-    { afterwards: prepareHistory(context.site, context.config.history, events) },
+    {
+      afterwards: () => {
+        const events = ended.map((end) => eventOf(context, end.record, end))
+        prepareHistory(context.site, context.config.history, events)?.()
+      },
+    },
   )
+  return ended
+}
+
+/** How a record ends. */
+interface RecordEnd {
+  record: AttachmentRecord
+  what: HistoryEvent['what']
+  how: string | null
+  user: string | null
+  /** The frontend may still keep something of it. */
+  leftover?: boolean
 }
 
 /** What the history keeps of a record. */

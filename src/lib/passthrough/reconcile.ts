@@ -5,7 +5,7 @@ import { type Moment, readMoment } from '../site/moment.ts'
 import type { Context } from './context.ts'
 import { endRecords } from './journal.ts'
 import { clearLeftover } from './leftover.ts'
-import { deviceAt, type Look } from './look.ts'
+import { deviceAt, type Look, lookAt } from './look.ts'
 import type { Warning } from './results.ts'
 import { findRunningQubes, type RunningQubes } from './running-qubes.ts'
 
@@ -54,8 +54,14 @@ const WORDS: Record<Ending, string> = {
   'other-tool': 'another tool or the qube itself ended it',
 }
 
+/** What is told by a look at the backend, and not by what is known of the boot and the qubes. */
+const BY_LOOK: readonly Ending[] = ['suspend', 'unplug', 'other-tool']
+
 /**
  * Takes attachments that are over out of the store, and tells each once.
+ *
+ * A record may be younger than the look: another qusb has attached the device meanwhile. What seems to be over counts
+ * only when a look that was begun with the record known says so too, and when the record still stands then.
  * @param records the finished ones to look at; open operations are for settle
  */
 export async function reconcile(
@@ -64,33 +70,37 @@ export async function reconcile(
   seen: Look,
 ): Promise<Warning[]> {
   const attached = records.filter((record) => record.phase === 'attached')
-  if (attached.length === 0) return []
-  const running = await findRunningQubes(context)
-  if (running === undefined) return []
-  const moment = readMoment(context.site)
-  const ended = attached.flatMap((record) => {
-    const ending = endingOf(record, seen, running, moment)
-    return ending === null ? [] : [{ record, ending, leftover: mayHaveLeft(record, ending, running) }]
-  })
-  await endRecords(
+  const suspected = await findEnded(context, attached, seen)
+  if (suspected.length === 0) return []
+  context.directory.forget()
+  const again = await lookAt(
     context,
-    ended.map(({ record, ending, leftover }) => ({
-      record,
-      what: 'ended' as const,
-      how: ending,
-      user: null,
-      leftover,
-    })),
+    new Set(suspected.filter(({ how }) => BY_LOOK.includes(how)).map(({ record }) => record.backend)),
   )
+  const known = suspected.map(({ record }) => record)
+  const ended = await endRecords(context, await findEnded(context, known, again), { phase: 'attached' })
   await Promise.all(
     ended.filter(({ leftover }) => leftover).map(({ record }) => clearLeftover(context, record)),
   )
-  return ended.map(({ record, ending }) => ({
+  return ended.map(({ record, how }) => ({
     qube: record.backend,
     code: 'ENDED',
-    message: `${record.backend}:${record.port} (${record.device.description}) is no longer attached to ${record.frontend}: ${WORDS[ending]}`,
+    message: `${record.backend}:${record.port} (${record.device.description}) is no longer attached to ${record.frontend}: ${WORDS[how]}`,
     hint: null,
   }))
+}
+
+/** Those of the records that are over, by a look and by which qubes run now. */
+async function findEnded(context: Context, records: readonly AttachmentRecord[], seen: Look) {
+  if (records.length === 0) return []
+  const running = await findRunningQubes(context)
+  if (running === undefined) return []
+  const moment = readMoment(context.site)
+  return records.flatMap((record) => {
+    const how = endingOf(record, seen, running, moment)
+    if (how === null) return []
+    return [{ record, what: 'ended' as const, how, user: null, leftover: mayHaveLeft(record, how, running) }]
+  })
 }
 
 /** Whether the frontend, which runs on, may still keep a state file: an unplug, for one, leaves it (FACTS section 3). */
