@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs'
 import { configDefaults, defineConfig } from 'vitest/config'
 import { LONG, LongestFirst } from './test/longest-first.ts'
 
+/** For `npm run check`: without what takes long. */
+const short = process.env.QUSB_TESTS === 'short'
+
 const TEXTS = /\.(sh|rc|rules|path|service)$/
 
 export default defineConfig({
@@ -17,11 +20,10 @@ export default defineConfig({
   ],
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [
-      ...configDefaults.exclude,
-      ...(process.env.QUSB_TESTS === 'short' ? [...LONG, 'test/**/kernel-*.test.ts'] : []),
-    ],
+    exclude: [...configDefaults.exclude, ...(short ? [...LONG, 'test/**/kernel-*.test.ts'] : [])],
     globalSetup: ['test/global-setup.ts'],
+    // Half of the short run would go into loading zod once a file. Among all tests are some that change how others run.
+    isolate: !short,
     // Tests wait more than they work: for time limits, for kernels, for a second that a proxy takes.
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },

@@ -1,8 +1,8 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /**
- * The files that take more than ten seconds on a machine with two cores, below test/, the longest first: begun last, one
- * of them would run alone to the end. `npm run check` leaves them out.
+ * The files that take more than ten seconds on a machine with two cores, or five seconds of a processor, below test/,
+ * the longest first: begun last, one of them would run alone to the end. `npm run check` leaves them out.
  */
 export const LONG = [
   'e2e/kernel-stress',
@@ -34,6 +34,13 @@ export const LONG = [
   'e2e/refusals',
   'lab/lifecycle',
   'e2e/setup-backend',
+  'e2e/management',
+  'e2e/auto-storm',
+  'e2e/auto-asking',
+  'e2e/main-job',
+  'lib/qubes/survey-parser-hostile',
+  'lib/store/lock',
+  'lib/store/history',
 ].map((name) => `test/${name}.test.ts`)
 
 /** Takes the whole machine for itself: begun when nothing else is left. */

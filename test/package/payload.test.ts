@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Metafile } from 'esbuild'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findBundled, findDirect } from '../../scripts/package/bundled.ts'
 import { placeShare, writeFileList } from '../../scripts/package/payload.ts'
+import { collectEntries } from '../../scripts/package/program.ts'
 
 let root: string
 beforeEach(() => {
@@ -16,6 +17,27 @@ function write(name: string, content: string): void {
   mkdirSync(dirname(join(root, name)), { recursive: true })
   writeFileSync(join(root, name), content)
 }
+
+describe('the package', () => {
+  it('can be made of the sources as they are', () => {
+    write('built', '')
+    write('types/index.d.ts', '')
+    const sources = resolve(import.meta.dirname, '../..')
+    const built = join(root, 'built')
+    const entries = collectEntries(sources, {
+      program: built,
+      library: built,
+      types: join(root, 'types'),
+      manifest: JSON.parse(readFileSync(join(sources, 'oclif.manifest.json'), 'utf8')),
+      papers: { bill: '{}', licences: '', expression: 'MIT' },
+    })
+    const launcher = entries.find(({ path }) => path.endsWith('/bin/qusb.cjs'))
+    expect(launcher).toMatchObject({ kind: 'file', mode: 0o755 })
+    const { content } = launcher as { content: string }
+    expect(content).toMatch(/^#!\/usr\/bin\/node\n/)
+    expect(content).not.toContain('lab')
+  })
+})
 
 describe('what is under share/', () => {
   it('goes to its place in dom0, scripts as programs', () => {
