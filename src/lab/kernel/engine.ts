@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { join } from 'node:path'
 import type { CreateEngine, Domain, Engine, EngineHost, ExecPlan } from '../engine.ts'
@@ -8,21 +8,19 @@ import { answerCall, type CallParts, connectCall } from './calls.ts'
 import { createGuestFaults } from './faults.ts'
 import { createPortFiller } from './fill-ports.ts'
 import execScript from './guest/exec.sh'
-import { type Guest, waitUntilReady } from './guest.ts'
+import type { Guest } from './guest.ts'
 import { askGuest } from './guest-call.ts'
 import { type Hub, type OutgoingCall, openHub } from './hub.ts'
-import { buildBase, buildImage } from './image.ts'
+import { buildBase, packQube } from './image.ts'
+import { becomeQube, keepMachine, startGuest } from './kept-machine.ts'
 import { createLinks } from './links.ts'
 import { getParts, type Parts } from './parts.ts'
 import { PartsMissing } from './parts-missing.ts'
 import { createGuestDevices, type GuestDevices, openEcho } from './plugged.ts'
 import { servicesOf } from './services.ts'
-import { startVm, type Vm } from './vm.ts'
+import type { Vm } from './vm.ts'
 
-/** Boots in seconds; a machine busy with other things takes longer, and nobody gains by giving up. */
-const BOOT_LIMIT = 300_000
 const QUESTION_LIMIT = 30_000
-const MEMORY = 128
 
 /** A domain with its virtual machine. */
 interface Running extends Guest {
@@ -81,23 +79,21 @@ export const createKernelEngine: CreateEngine = (host) => {
     const { name, domid, qube, isStubdom } = domain
     const folder = host.qubeDir(name)
     await mkdir(folder, { recursive: true })
-    const initrd = join(folder, 'initrd')
-    const role = qube.backend && !isStubdom ? 'backend' : 'frontend'
     const { publishes, profileNoise, services } = qube
     if (qube.vhciPorts !== undefined)
       throw new NotInThisEngine(
         'the kernel engine has as many ports as its kernel: vhciPorts is for the process engine',
       )
+    const usb = qube.backend && !isStubdom
     const programs = servicesOf(domain)
-    const config = { name, domid, role, token, publishes, profileNoise, services, programs } as const
-    await writeFile(initrd, buildImage(base, config), { mode: 0o600 })
-    const usb = role === 'backend'
-    const vm = await startVm(pieces, { name, folder, initrd, memory: MEMORY, usb, hubPort: hub.port })
+    const archive = packQube({ name, domid, token, publishes, profileNoise, services, programs })
+    const kept = await keepMachine({ parts: pieces, base, usb, log: host.log })
+    const vm = await startGuest(pieces, kept, { name, folder, usb, hubPort: hub.port })
     machines.add(vm)
     void vm.ended.then(() => machines.delete(vm))
     const guest = { vm, agent: { port: vm.agentPort, token }, door: { port: vm.doorPort, token } }
     try {
-      await waitUntilReady(guest, name, BOOT_LIMIT, () => readFile(vm.console, 'utf8').catch(() => ''))
+      await becomeQube(vm, kept, archive)
       const calls = await host.answerCalls(domain, (call) => answerCall(parts, name, call))
       const devices = createGuestDevices(host, name, guest, echo)
       return { ...guest, domain, hub, calls, devices }

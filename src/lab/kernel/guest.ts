@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { AgentSilent, askGuest, callGuest, type GuestAddress } from './guest-call.ts'
 import type { Vm } from './vm.ts'
@@ -20,8 +21,13 @@ export interface ScriptResult {
   readonly stderr: string
 }
 
-/** Runs a script as root in a guest, through the door. `limit` in milliseconds is for all of it. */
-export async function runScript({ door }: Guest, script: string, limit: number): Promise<ScriptResult> {
+/** Runs a script as root in a guest, through the door, with `input` on stdin. `limit` in milliseconds is for all of it. */
+export async function runScript(
+  { door }: Pick<Guest, 'door'>,
+  script: string,
+  limit: number,
+  input: Buffer = Buffer.alloc(0),
+): Promise<ScriptResult> {
   const call = await callGuest(door, { command: script, user: 'root' }, limit)
   const timer = setTimeout(() => call.data.destroy(), limit)
   let stdout = ''
@@ -32,7 +38,7 @@ export async function runScript({ door }: Guest, script: string, limit: number):
   call.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString('utf8')
   })
-  call.data.end()
+  call.data.end(input)
   await once(call.data, 'close')
   clearTimeout(timer)
   // A socket that was cut leaves an exit code that may never come.
@@ -44,12 +50,7 @@ export async function runScript({ door }: Guest, script: string, limit: number):
  * Waits until a guest's agent answers: QEMU's network takes connections long before. `limit` in milliseconds;
  * throws an Error that says what the console said last.
  */
-export async function waitUntilReady(
-  guest: Guest,
-  name: string,
-  limit: number,
-  console: () => Promise<string>,
-) {
+export async function waitUntilReady(guest: Guest, name: string, limit: number): Promise<void> {
   const end = Date.now() + limit
   for (let round = 0; ; round++) {
     if (guest.vm.isOver()) throw new Error(`${name} does not boot: ${await guest.vm.ended}`)
@@ -59,7 +60,8 @@ export async function waitUntilReady(
     })
     if (answer === `pong ${round}`) return
     if (Date.now() > end) {
-      const said = (await console()).trim().split('\n').slice(-3).join(' / ')
+      const console = await readFile(guest.vm.console, 'utf8').catch(() => '')
+      const said = console.trim().split('\n').slice(-3).join(' / ')
       throw new Error(`${name} did not boot within ${limit / 1000} s${said && `; its console: ${said}`}`)
     }
     await wait(100)

@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { promisify } from 'node:util'
-import { type CpioEntry, characterDevice, file, folder, link, packCpio, program } from './cpio.ts'
+import { characterDevice, file, folder, link, packCpio, program } from './cpio.ts'
 import agent from './guest/agent.sh'
+import becomeQube from './guest/become-qube.sh'
 import clientVmNearEnd from './guest/client-vm-near-end.sh'
 import fill from './guest/fill.sh'
 import init from './guest/init.sh'
@@ -17,7 +18,6 @@ const run = promisify(execFile)
 export interface GuestConfig {
   readonly name: string
   readonly domid: number
-  readonly role: 'backend' | 'frontend'
   /** Proves to the guest that the lab calls, and to the lab that this guest calls. */
   readonly token: string
   readonly publishes: 'full' | 'two-words'
@@ -67,6 +67,7 @@ export async function buildBase(parts: Parts): Promise<Buffer> {
     file('etc/group', 'root:x:0:\nuser:x:1000:\n'),
     program('init', init),
     program('lab/agent', agent),
+    program('lab/become-qube', becomeQube),
     program('lab/fill', fill),
     program('usr/bin/qrexec-client-vm', clientVm),
     // The same name, as there they are one process.
@@ -74,22 +75,25 @@ export async function buildBase(parts: Parts): Promise<Buffer> {
   ])
 }
 
-/** The base with what makes it one qube: a second archive behind the first. */
-export function buildImage(base: Buffer, config: GuestConfig): Buffer {
+/** The root file system of a machine that is no qube yet and listens to whoever has this token. */
+export const withToken = (base: Buffer, token: string): Buffer =>
+  Buffer.concat([base, packCpio([file('lab/config', `TOKEN='${token}'\n`)])])
+
+/** What makes such a machine one qube: an archive for its `/lab/become-qube`. */
+export function packQube(config: GuestConfig): Buffer {
   const settings = {
     NAME: config.name,
     DOMID: config.domid,
-    ROLE: config.role,
     TOKEN: config.token,
     HUB: GUEST_NETWORK.hub,
     PUBLISHES: config.publishes,
     SERVICES: config.services.join(' '),
+    NOW: Math.floor(Date.now() / 1000),
   }
   const lines = Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`)
-  const own: CpioEntry[] = [
+  return packCpio([
     file('lab/config', lines.join('')),
     ...(config.profileNoise ? [file('lab/profile', config.profileNoise)] : []),
     ...Object.entries(config.programs).map(([path, script]) => program(path, script)),
-  ]
-  return Buffer.concat([base, packCpio(own)])
+  ])
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Parts } from './parts.ts'
 import { openQmp, type Qmp } from './qmp.ts'
 
@@ -12,10 +13,12 @@ export interface VmOptions {
   /** Gets the console's log and QEMU's own messages. */
   readonly folder: string
   readonly initrd: string
-  /** MiB: 128 is enough for our guests, 64 does not boot. */
-  readonly memory: number
   /** Whether it has a USB controller. */
   readonly usb: boolean
+  /** The file of its memory: the machine's own to write, or another's to go on from, which stays as it is. */
+  readonly memory: { readonly file: string; readonly own: boolean }
+  /** Where a machine stood that was kept with that memory; without, it boots. */
+  readonly state?: string
   /** The port on 127.0.0.1 that the guest reaches as the hub. */
   readonly hubPort: number
 }
@@ -38,8 +41,27 @@ export interface Vm {
 /** USB 3 sockets take both speeds; those above are USB 2 only, so a stick in one runs at 480 Mb/s. */
 export const SOCKETS = { superSpeed: 8, all: 15 }
 
+/** MiB: enough for our guests, 64 does not boot. */
+const MEMORY = 128
+
 /** In an option of QEMU's a comma ends a value and two are one. */
 export const optionValue = (text: string): string => text.replaceAll(',', ',,')
+
+/**
+ * What machines must have in common for one to go on from where another stood. The kernel does without what costs an
+ * emulated processor much and guards nothing here.
+ */
+export function machineArguments(parts: Parts, { initrd, usb }: Pick<VmOptions, 'initrd' | 'usb'>): string[] {
+  const role = usb ? 'backend' : 'frontend'
+  const kernelWords = `console=ttyS0 panic=-1 oops=panic quiet mitigations=off init_on_alloc=0 ROLE=${role}`
+  return [
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
+    ...['-M', 'pc,memory-backend=ram', '-accel', 'tcg,tb-size=64', '-smp', '1', '-m', `${MEMORY}`],
+    ...['-kernel', parts.kernel, '-initrd', initrd, '-append', kernelWords],
+    ...['-device', 'virtio-net-pci,netdev=net,romfile='],
+    ...(usb ? ['-device', `qemu-xhci,id=usb,p2=${SOCKETS.all},p3=${SOCKETS.superSpeed}`] : []),
+  ]
+}
 
 /**
  * Starts a virtual machine under software emulation: `/dev/kvm` may open on a host whose processor cannot
@@ -55,15 +77,18 @@ export async function startVm(parts: Parts, options: VmOptions): Promise<Vm> {
     `hostfwd=tcp:127.0.0.1:0-:${GUEST_NETWORK.agent}`,
     `hostfwd=tcp:127.0.0.1:0-:${GUEST_NETWORK.door}`,
   ]
+  const { file, own } = options.memory
   const args = [
     ...parts.qemu.arguments,
-    ...['-name', optionValue(options.name), '-nodefaults', '-no-user-config', '-no-reboot'],
-    ...['-display', 'none', '-M', 'pc', '-accel', 'tcg,tb-size=32', '-smp', '1', '-m', `${options.memory}`],
-    ...['-kernel', parts.kernel, '-initrd', options.initrd],
-    ...['-append', 'console=ttyS0 panic=-1 oops=panic quiet'],
+    ...['-name', optionValue(options.name)],
+    ...[
+      '-object',
+      `memory-backend-file,id=ram,size=${MEMORY}M,mem-path=${optionValue(file)},share=${own ? 'on' : 'off'}`,
+    ],
+    ...['-netdev', network.join(',')],
+    ...machineArguments(parts, options),
     ...['-serial', `file:${optionValue(console)}`, '-qmp', 'stdio'],
-    ...['-netdev', network.join(','), '-device', 'virtio-net-pci,netdev=net,romfile='],
-    ...(options.usb ? ['-device', `qemu-xhci,id=usb,p2=${SOCKETS.all},p3=${SOCKETS.superSpeed}`] : []),
+    ...(options.state === undefined ? [] : ['-incoming', 'defer']),
   ]
   const child = spawn(parts.qemu.program, args, {
     // Away from the terminal: a Ctrl-C there is for the lab to handle.
@@ -93,11 +118,41 @@ export async function startVm(parts: Parts, options: VmOptions): Promise<Vm> {
   }
   try {
     const qmp = await Promise.race([openQmp(stdin, stdout), failWhenEnded(ended)])
+    if (options.state !== undefined) await goOn(qmp, options.state)
     const ports = await forwardedPorts(qmp)
     return { pid, qmp, ...ports, console, ended, isOver: () => over, kill }
   } catch (error) {
     await kill()
     throw error
+  }
+}
+
+/** Keeps where a machine stands, beside its memory: QEMU can then be ended. Throws QmpError. */
+export async function keepState({ qmp }: Vm, file: string): Promise<void> {
+  await qmp.execute('stop')
+  await qmp.execute('migrate-set-capabilities', MEMORY_APART)
+  await qmp.execute('migrate', { uri: `exec:cat > ${quoted(file)}` })
+  await migrated(qmp)
+}
+
+async function goOn(qmp: Qmp, state: string): Promise<void> {
+  await qmp.execute('migrate-set-capabilities', MEMORY_APART)
+  await qmp.execute('migrate-incoming', { uri: `exec:cat ${quoted(state)}` })
+  await migrated(qmp)
+  await qmp.execute('cont')
+}
+
+/** What lies in a file that machines may share is not written once more with the state. */
+const MEMORY_APART = { capabilities: [{ capability: 'x-ignore-shared', state: true }] }
+
+const quoted = (path: string): string => `'${path.replaceAll("'", "'\\''")}'`
+
+async function migrated(qmp: Qmp): Promise<void> {
+  for (;;) {
+    const { status, 'error-desc': why } = (await qmp.execute('query-migrate')) as Record<string, string>
+    if (status === 'completed') return
+    if (status === 'failed') throw new Error(`QEMU cannot move the machine: ${why ?? 'no reason given'}`)
+    await wait(20)
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,14 +7,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createDevice } from '../../../src/lab/devices/create.ts'
 import type { EmulatedDevice } from '../../../src/lab/devices/emulated.ts'
 import { qubeSchema } from '../../../src/lab/file/schema.ts'
-import { type Guest, runScript, waitUntilReady } from '../../../src/lab/kernel/guest.ts'
+import { type Guest, runScript } from '../../../src/lab/kernel/guest.ts'
 import { callGuest } from '../../../src/lab/kernel/guest-call.ts'
 import { type Hub, openHub } from '../../../src/lab/kernel/hub.ts'
-import { buildBase, buildImage } from '../../../src/lab/kernel/image.ts'
+import { buildBase, packQube } from '../../../src/lab/kernel/image.ts'
+import { becomeQube, keepMachine, startGuest } from '../../../src/lab/kernel/kept-machine.ts'
 import { getParts } from '../../../src/lab/kernel/parts.ts'
 import { servicesOf } from '../../../src/lab/kernel/services.ts'
 import { ensureImage } from '../../../src/lab/kernel/stick-image.ts'
-import { startVm } from '../../../src/lab/kernel/vm.ts'
 import { serveDevice } from '../../../src/lab/usbip/exporter.ts'
 import type { Export } from '../../../src/lab/usbip/interface.ts'
 
@@ -56,16 +56,12 @@ describe.skipIf(why !== null)(`emulated devices imported by Linux${why === null 
     })
     const qube = qubeSchema.parse({ name: 'work' })
     const programs = servicesOf({ name: 'work', domid: 1, qube, isStubdom: false })
-    const config = { name: 'work', domid: 1, role: 'frontend', token: TOKEN, publishes: 'full' } as const
-    const initrd = join(folder, 'initrd')
-    await writeFile(
-      initrd,
-      buildImage(await buildBase(parts), { ...config, profileNoise: '', services: [], programs }),
-    )
-    const machine = { name: 'work', folder, initrd, memory: 128, usb: false, hubPort: hub.port }
-    const vm = await startVm(parts, machine)
+    const config = { name: 'work', domid: 1, token: TOKEN, publishes: 'full' } as const
+    const archive = packQube({ ...config, profileNoise: '', services: [], programs })
+    const kept = await keepMachine({ parts, base: await buildBase(parts), usb: false, log: () => {} })
+    const vm = await startGuest(parts, kept, { name: 'work', folder, usb: false, hubPort: hub.port })
     guest = { vm, agent: { port: vm.agentPort, token: TOKEN }, door: { port: vm.doorPort, token: TOKEN } }
-    await waitUntilReady(guest, 'work', 300_000, () => readFile(vm.console, 'utf8'))
+    await becomeQube(vm, kept, archive)
   }, 400_000)
 
   afterAll(async () => {

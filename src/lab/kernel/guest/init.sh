@@ -1,5 +1,6 @@
 #!/bin/sh
-# The first process of a lab's guest: loads the modules, brings up the network, listens for calls.
+# The first process of a lab's guest: loads the modules for its ROLE, which the kernel was told, brings up the
+# network, listens for calls.
 export PATH=/usr/bin:/bin
 mount -t proc none /proc
 mount -t sysfs none /sys
@@ -11,11 +12,6 @@ chmod 1777 /tmp
 mkdir -p /run/calls /run/qubes /var
 chmod 0711 /run/calls
 ln -s /run /var/run
-. /lab/config
-
-hostname "$NAME"
-mkdir -p /run/qubes-service
-for service in $SERVICES; do : > "/run/qubes-service/$service"; done
 while read -r module; do
   case "$ROLE $module" in
     'frontend xhci_'* | 'frontend usbip_host' | 'backend vhci_hcd') continue ;;
