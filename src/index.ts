@@ -1,5 +1,5 @@
 /**
- * qusb as a library, for programs of dom0: `import { attach, detach, list, watch } from 'qusb'`. These are the functions
+ * qusb as a library, for programs of dom0: `import { attach, detach, explain, list, move, watch } from 'qusb'`. These are the functions
  * that the commands call, behind the same doors, guards, locks and store; a program and a person at the command line
  * never disagree about who has what.
  *
@@ -7,7 +7,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import { QusbError } from './lib/errors.ts'
-import { attach as attachIn } from './lib/passthrough/attach.ts'
+import { attachPatiently } from './lib/passthrough/attach-patiently.ts'
 import type { Context } from './lib/passthrough/context.ts'
 import { detach as detachIn, type What } from './lib/passthrough/detach.ts'
 import { list as listIn } from './lib/passthrough/list.ts'
@@ -15,7 +15,15 @@ import { openContext } from './lib/passthrough/open-context.ts'
 import { readWords } from './lib/passthrough/read-words.ts'
 import { watch as watchIn } from './lib/passthrough/watch.ts'
 import { readQube } from './lib/passthrough/words.ts'
-import type { AttachResult, DetachResult, ListResult, Warning, WatchEvent } from './library/results.ts'
+import { foresee } from './lib/rules/foresee.ts'
+import type {
+  AttachResult,
+  DetachResult,
+  Explanation,
+  ListResult,
+  Warning,
+  WatchEvent,
+} from './library/results.ts'
 
 export { type ErrorCode, EXIT_CODES, QusbError } from './lib/errors.ts'
 export type * from './library/results.ts'
@@ -58,15 +66,22 @@ export interface ChangeOptions extends Options {
   via?: 'qrexec' | 'admin' | undefined
 }
 
-export interface AttachOptions extends ChangeOptions {
+export interface MoveOptions extends ChangeOptions {
   /** Past a guard: hidden, typed on by dom0, or in use in the backend. */
   force?: boolean | undefined
-  /** Take it from the frontend that has it. */
-  replace?: boolean | undefined
   /** Start the frontend where it is halted. */
   start?: boolean | undefined
   /** How long the call may take, ms; by default the configured time. */
   timeoutMs?: number | undefined
+  /** Wait for a device that is not plugged in yet, ms; null: until it comes or the signal ends it. By default not at all. */
+  waitMs?: number | null | undefined
+  /** How often to try again, with growing pauses, where a failure may pass; 0 by default. */
+  retries?: number | undefined
+}
+
+export interface AttachOptions extends MoveOptions {
+  /** Take it from the frontend that has it. */
+  replace?: boolean | undefined
 }
 
 /**
@@ -84,9 +99,39 @@ export async function attach(
     const { backend, selector } = words
     if (selector === undefined || words.frontend === undefined) throw notAlone(device)
     const { force = false, dryRun = false, replace = false, start = false, via = 'qrexec' } = options
-    const timeoutMs = options.timeoutMs ?? context.config.timeout * 1000
+    const { timeoutMs = context.config.timeout * 1000, waitMs, retries = 0 } = options
     const what = { backend, selector, frontend: words.frontend }
-    return await attachIn(context, { ...what, force, dryRun, replace, start, via, timeoutMs })
+    const request = { ...what, force, dryRun, replace, start, via, timeoutMs }
+    return await attachPatiently(context, request, { waitMs, retries })
+  })
+}
+
+/**
+ * Takes a device from the frontend that has it, if one has, and attaches it to another. What speaks against the new place
+ * is found before the old one is given up, and when the attach fails all the same the device is put back.
+ * @param device one word, as for `attach`
+ * @returns `from` says who had it
+ * @throws QusbError which says where the device is now
+ */
+export async function move(
+  device: string,
+  frontend: string,
+  options: MoveOptions = {},
+): Promise<AttachResult> {
+  return await attach(device, frontend, { ...options, replace: true })
+}
+
+/**
+ * What the rules would do with a device if it were plugged in now, which of them decides, and why each other does not.
+ * Nothing is done.
+ * @param device one word, as for `attach`; also a device that is not there, told of as VENDOR:PRODUCT
+ * @throws QusbError USAGE where the rules cannot be read; NOT_FOUND, AMBIGUOUS for the device
+ */
+export async function explain(device: string, options: Options = {}): Promise<Explanation> {
+  return await within(options, async (context) => {
+    const { backend, selector } = await readWords(context, [device])
+    if (selector === undefined) throw notAlone(device)
+    return await foresee(context, { backend, selector })
   })
 }
 

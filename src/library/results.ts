@@ -140,6 +140,67 @@ export interface DetachResult {
   warnings: Warning[]
 }
 
+/** A rule for devices that are plugged in. */
+export interface Rule {
+  /** A selector, or `*`. */
+  device: string
+  /** null: any. */
+  backend: string | null
+  /** null: nobody. */
+  frontend: string | null
+  action: 'allow' | 'ask' | 'deny'
+  options: RuleOptions
+  /** As a file has it, in one spelling. */
+  text: string
+  /** What `qusb rule remove` takes. */
+  id: string
+  file: string
+  line: number
+}
+
+export interface RuleOptions {
+  /** Start the frontend where it is halted. */
+  start: boolean
+  /** The rule counts only while the frontend runs. */
+  whenRunning: boolean
+  /** Seconds to wait before the attach. */
+  delay: number
+  /** How often a failed attach is tried again. */
+  retry: number
+  /** Say on the desktop what was done. */
+  notify: boolean
+}
+
+/** What the rules say of a device. */
+export interface Explanation {
+  schema: 1
+  device: {
+    /** It is there; else it was told of and nobody sees it. */
+    plugged: boolean
+    backend: string
+    port: string | null
+    vendorId: string
+    productId: string
+    serial: string | null
+    interfaces: string[]
+    description: string
+    aliases: string[]
+  }
+  /** none: no rule is about it. */
+  action: 'allow' | 'ask' | 'deny' | 'none'
+  /** The rule that decides. */
+  rule: Rule | null
+  frontend: string | null
+  options: RuleOptions
+  /** waits: until its frontend runs. refused: something else than the rules says no. */
+  outcome: 'attached' | 'asked' | 'waits' | 'refused' | 'denied' | 'nothing'
+  /** What stands in the way, or is worth knowing. */
+  notes: { code: string; message: string; hint: string | null }[]
+  /** Every rule in its order, and why it wins or does not. */
+  considered: { rule: Rule; outcome: 'wins' | 'beaten' | 'no-match'; why: string }[]
+  warnings: Warning[]
+}
+
 export interface WatchEvent {
   schema: 1
   /** ISO 8601, UTC: when it was seen. */

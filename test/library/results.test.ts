@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import type * as z from 'zod'
 import type * as commands from '../../src/lib/passthrough/results.ts'
+import type * as rules from '../../src/lib/rules/results.ts'
 import type * as library from '../../src/library/results.ts'
 
 /** Without the brands, which only our own code can give. */
@@ -21,6 +22,8 @@ it('has in its types what the commands give back', () => {
     Same<Plain<commands.DetachResult>, library.DetachResult>,
     Same<Plain<commands.WatchEvent>, library.WatchEvent>,
     Same<keyof commands.WatchEvent, keyof library.WatchEvent>,
-  ] = [true, true, true, true, true, true, true]
+    Same<Plain<rules.Foreseen>, library.Explanation>,
+    Same<keyof rules.ShownRule, keyof library.Rule>,
+  ] = [true, true, true, true, true, true, true, true, true]
   expect(same).not.toContain(false)
 })

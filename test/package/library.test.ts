@@ -1,9 +1,10 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, expectClean, startBench } from '../e2e/program.ts'
+import { type Bench, expectClean, startBench, until } from '../e2e/program.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const work = mkdtempSync(join(tmpdir(), 'qusb-library-'))
@@ -68,12 +69,14 @@ describe('the library', () => {
     writeFileSync(join(work, 'tsconfig.json'), JSON.stringify(config))
     writeFileSync(
       join(work, 'program.ts'),
-      `import { attach, type Device, detach, EXIT_CODES, list, QusbError, watch, type WatchEvent } from 'qusb'
+      `import { attach, type Device, detach, EXIT_CODES, explain, list, move, QusbError, watch, type WatchEvent } from 'qusb'
 
 const { devices, warnings } = await list({ backends: ['sys-usb'], signal: AbortSignal.timeout(1000) })
 const free: Device[] = devices.filter((device) => device.state === 'free')
 const ports: string[] = free.map(({ port }) => port)
 const changed: boolean = (await attach('sys-usb:2-1', 'work', { force: true })).changed
+const from: string | null = (await move('red-key', 'vault', { waitMs: null, retries: 1 })).from
+const file: string | undefined = (await explain('red-key')).rule?.file
 await detach({ device: 'sys-usb:2-1', from: 'work' }, { dryRun: true })
 await detach({ from: 'work' })
 await detach({ all: true })
@@ -82,10 +85,12 @@ for await (const event of watch({ everyMs: 1000 })) {
   if (told.event === 'device-added') break
 }
 const code: number = EXIT_CODES[new QusbError('NOT_FOUND', 'gone').code]
-console.log(ports, changed, code, warnings[0]?.message)
+console.log(ports, changed, from, file, code, warnings[0]?.message)
 
 // @ts-expect-error a device is named by one word
 await attach(['sys-usb', '2-1'], 'work')
+// @ts-expect-error a move takes it from whoever has it
+await move('red-key', 'vault', { replace: false })
 // @ts-expect-error one or the other
 await detach({})
 // @ts-expect-error there is no such state
@@ -125,6 +130,58 @@ devices[0]?.state === 'gone'
       console.log(JSON.stringify(await detach({ device: 'sys-usb:2-1', from: 'work' })))`)
     expect(detached).toMatchObject({ changed: true, attachment: { port: '2-1', frontend: 'work' } })
     await expectClean(bench, '2-1', 'work')
+  })
+
+  it('waits for a device by its alias, and moves it', async () => {
+    await bench.qusb('alias', 'add', 'red-stick', 'sys-usb', '2-1')
+    const { serial } = await bench.device('2-1')
+    await bench.lab.unplug('sys-usb', '2-1')
+    const file = join(work, 'waiting.mjs')
+    writeFileSync(
+      file,
+      `import { attach, move } from 'qusb'
+      const progress = (what) => console.error(what)
+      const attached = await attach('red-stick', 'work', { waitMs: 30_000, retries: 2, progress })
+      const moved = await move('red-stick', 'vault')
+      console.log(JSON.stringify({ attached, moved }))`,
+    )
+    const waiting = spawn(process.execPath, [file], { env: bench.env })
+    let told = ''
+    let said = ''
+    waiting.stdout.setEncoding('utf8').on('data', (text) => {
+      told += text
+    })
+    waiting.stderr.setEncoding('utf8').on('data', (text) => {
+      said += text
+    })
+    const ended = once(waiting, 'close')
+    await until('it waits', () => said.includes('waiting for red-stick') || waiting.exitCode !== null)
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick', serial })
+    await ended
+    const { attached, moved } = JSON.parse(told)
+    expect(attached).toMatchObject({ changed: true, from: null, attachment: { frontend: 'work' } })
+    expect(moved).toMatchObject({ changed: true, from: 'work', attachment: { frontend: 'vault' } })
+    await bench.qusb('detach', 'red-stick')
+    await expectClean(bench, '2-1', 'vault')
+    await bench.qusb('alias', 'remove', 'red-stick')
+  })
+
+  it('gives up waiting when the time is over', () => {
+    const told = run(`
+      import { attach } from 'qusb'
+      await attach('sys-usb:9-9', 'work', { waitMs: 300 }).catch((error) => console.log(JSON.stringify(error.code)))`)
+    expect(told).toBe('TIMEOUT')
+  })
+
+  it('explains what the rules would do, as the command does', async () => {
+    await bench.qusb('rule', 'add', 'class:storage', 'vault')
+    await bench.qusb('rule', 'add', 'class:camera', '--action', 'deny')
+    const told = run(`
+      import { explain } from 'qusb'
+      console.log(JSON.stringify(await explain('sys-usb:2-1')))`) as object
+    expect(told).toMatchObject({ action: 'allow', frontend: 'vault', rule: { device: 'class:storage' } })
+    const { json } = await bench.qusb('explain', 'sys-usb', '2-1', '--json')
+    expect(told).toEqual(json)
   })
 
   it('tells failures as QusbErrors with code and hint', () => {
