@@ -7,13 +7,6 @@ import { describeTerminal } from '../lib/view/terminal.ts'
 function fromOclif(error: unknown): QusbError | undefined {
   if (!(error instanceof Error) || !('oclif' in error)) return undefined
   const [first = 'bad arguments', ...rest] = error.message.split('\n').filter((line) => line.trim() !== '')
-  const unknownCommand = /^command (.*) not found$/.exec(first)
-  if (unknownCommand !== null) {
-    return new QusbError('USAGE', `there is no command "${(unknownCommand[1] ?? '').replaceAll(':', ' ')}"`, {
-      hint: 'qusb --help lists the commands.',
-      cause: error,
-    })
-  }
   const lines = rest.filter((line) => line !== 'See more help with --help').map((line) => line.trim())
   const message = cleanText([first, ...lines].join('; ').replace(/:;/g, ':'), 500).text
   return new QusbError('USAGE', message, { hint: 'See the command with --help.', cause: error })

@@ -18,8 +18,23 @@ export async function runProgram(args: string[], root: string, bundle: string): 
     pjson.oclif.commands.target = bundle
     await run(args, { root, isRoot: true, pjson })
   } catch (error) {
-    process.exitCode = tellFailure(error, { json: asks(args, '--json'), debug: asks(args, '--debug') })
+    const told = isUnknownCommand(error) ? await explainUnknownCommand(error, args, root) : error
+    process.exitCode = tellFailure(told, { json: asks(args, '--json'), debug: asks(args, '--debug') })
   }
+}
+
+/** oclif's error for words that begin with no command. */
+function isUnknownCommand(error: unknown): boolean {
+  return error instanceof Error && 'oclif' in error && /^command .* not found$/.test(error.message)
+}
+
+async function explainUnknownCommand(error: unknown, args: string[], root: string): Promise<Error> {
+  const [{ unknownCommand }, { readVocabulary }] = await Promise.all([
+    import('./unknown-command.ts'),
+    import('../lib/completion/vocabulary.ts'),
+  ])
+  const commands = readVocabulary(root).commands.map(({ words }) => words)
+  return unknownCommand(args, commands, error)
 }
 
 /** Whether a flag was given, looked up in the words themselves: parsing may be what failed. */

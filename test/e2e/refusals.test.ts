@@ -96,6 +96,14 @@ describe('guards', () => {
   })
 })
 
+it('names the command that a mistyped one is most like', async () => {
+  const { code, stderr } = await bench.qusb('atach', 'sys-usb', '2-5', 'work')
+  expect(code).toBe(2)
+  expect(stderr).toBe('qusb: error: there is no command "atach" [USAGE]\n  Did you mean qusb attach?\n')
+  const { json } = await bench.qusb('rule', 'lst', '--json')
+  expect(json.error).toMatchObject({ code: 'USAGE', hint: 'Did you mean qusb rule list?' })
+})
+
 describe('what is not there', () => {
   it.each([
     [['attach', 'sys-usb', '3-1', 'work'], 3, 'NOT_FOUND', /no device "3-1"/],

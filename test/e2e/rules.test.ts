@@ -208,6 +208,35 @@ describe('rule add, list and remove', () => {
     expect(detach).toMatchObject({ code: 2, json: { error: { message: 'DEVICE is missing' } } })
   })
 
+  it.each([
+    ['sys-usb', 'DEVICE and FRONTEND are missing'],
+    ['sys-usb work', 'DEVICE is missing'],
+    ['sys-usb --action deny', 'DEVICE is missing'],
+    ['sys-usb @none --action deny', 'DEVICE is missing'],
+    ['sys-usb 2-1', 'FRONTEND is missing'],
+  ])('add takes no qube for a device: %s', async (words, missing) => {
+    const { code, json } = await rule('add', ...words.split(' '))
+    expect(code).toBe(2)
+    expect(json.error).toMatchObject({ code: 'USAGE', message: expect.stringContaining(missing) })
+    expect(existsSync(join(directory, '50-qusb.rules'))).toBe(false)
+  })
+
+  it('are told when the name that they are about is removed', async () => {
+    await bench.qusb('alias', 'add', 'lone-key', '1050:0407')
+    setRules({ 'a.rules': '# mine\nlone-key * vault allow\nclass:storage * work allow\n' })
+    const { code, json, stderr } = await bench.qusb('alias', 'remove', 'lone-key', '--json')
+    expect(code).toBe(0)
+    const file = join(directory, 'a.rules')
+    expect(json).toMatchObject({
+      changed: true,
+      warnings: [{ code: 'RULE', message: expect.stringContaining(`${file}:2 is about "lone-key"`) }],
+    })
+    expect(json.warnings[0].hint).toContain(`line 2 out of ${file}`)
+    expect(stderr).toContain(`${file}:2`)
+    // As the warning says.
+    expect((await rule('list')).json.error.message).toContain('none of them counts')
+  })
+
   it('are lines for a script, and a table for a person', async () => {
     setRules({ 'a.rules': '1050:0407 * vault allow retry=2\n* sys-usb @none deny\n' })
     const { stdout } = await bench.qusb('rule', 'list')
@@ -232,6 +261,16 @@ describe('on a terminal', () => {
     expect(await listing.code).toBe(0)
     expect(listing.screen()).toMatch(/ID +DEVICE +BACKEND +FRONTEND +ACTION/)
     expect(listing.screen()).toMatch(/[0-9a-f]{8} +class:storage +\*/)
+  })
+
+  it('rule add asks which device of the qube that was named', async () => {
+    const adding = bench.onTerminal('rule', 'add', 'sys-usb')
+    await until('the list of devices', () => adding.screen().includes('DataTraveler'))
+    adding.type('\r')
+    await until('the question', () => adding.screen().includes('To which qube?'))
+    adding.type('\r')
+    expect(await adding.code, adding.screen()).toBe(0)
+    expect(rulesIn(ownFile())).toHaveLength(1)
   })
 
   it('explain shows the rule that wins, and whole reasons', async () => {

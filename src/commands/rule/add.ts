@@ -2,8 +2,9 @@ import { string } from '@oclif/core/args'
 import { boolean, integer, string as stringFlag } from '@oclif/core/flags'
 import { QusbCommand } from '../../cli/command.ts'
 import { askForDevice, askForFrontend } from '../../cli/questions.ts'
+import { parseQubeName } from '../../lib/model/names.ts'
 import type { Context } from '../../lib/passthrough/context.ts'
-import { addRule } from '../../lib/rules/add.ts'
+import { addRule, lacksDevice } from '../../lib/rules/add.ts'
 import { ACTIONS, type Action } from '../../lib/rules/rule.ts'
 import { lacksFrontend } from '../../lib/rules/rule-words.ts'
 import { renderRuleAdded } from '../../lib/view/rules.ts'
@@ -95,13 +96,12 @@ export default class RuleAdd extends QusbCommand {
 
   /** The words, with those that are missing as the user chooses them. */
   private async askForRest(context: Context, given: string[], action: Action): Promise<string[]> {
-    const words = given.length > 0 ? given : [await this.askForPlace(context)]
+    const [first] = given
+    const asks = first === undefined || (given.length === 1 && (await lacksDevice(context, given, action)))
+    const named = first === undefined ? undefined : parseQubeName(first)
+    const place = asks ? await askForDevice(context, { ...NOTHING, backend: named }, true) : undefined
+    const words = place === undefined ? given : [`${place.backend}:${place.selector.text}`]
     if (action === 'deny' || !lacksFrontend(words)) return words
-    return [...words, await askForFrontend(context, NOTHING, true)]
-  }
-
-  private async askForPlace(context: Context): Promise<string> {
-    const { backend, selector } = await askForDevice(context, NOTHING, true)
-    return `${backend}:${selector.text}`
+    return [...words, await askForFrontend(context, { ...NOTHING, backend: place?.backend }, true)]
   }
 }

@@ -1,12 +1,12 @@
 import { QusbError } from '../errors.ts'
 import { type Alias, type AliasName, aliasesOf, type NamedDevice } from '../model/alias.ts'
+import { findAlike } from '../model/alike.ts'
 import type { Device } from '../model/device.ts'
 import { deviceClass } from '../model/device-class.ts'
 import { formatVidPid } from '../model/identity.ts'
 import { parseSelector, type Selector, selects } from '../model/selector.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
 import { aliasesIfAny, type Naming } from './naming.ts'
-import { findAlike } from './qube-directory.ts'
 
 /** What a device is in a few words, by its own claim. */
 export function describeDevice(device: Device): string {

@@ -1,4 +1,5 @@
 import { QusbError } from '../errors.ts'
+import { parseAliasName } from '../model/alias.ts'
 import type { Device } from '../model/device.ts'
 import { formatVidPid } from '../model/identity.ts'
 import type { Selector } from '../model/selector.ts'
@@ -6,11 +7,13 @@ import { describeDevice } from '../passthrough/choose.ts'
 import type { Context } from '../passthrough/context.ts'
 import { findDevice } from '../passthrough/find-device.ts'
 import type { Warning } from '../passthrough/results.ts'
+import { readAliases } from '../store/aliases.ts'
+import { qubeNames } from './aliases.ts'
 import { readDraft } from './draft.ts'
 import type { RuleOptions } from './options.ts'
 import type { RuleAdded } from './results.ts'
-import { type Action, ANY } from './rule.ts'
-import { readRuleWords } from './rule-words.ts'
+import { type Action, ANY, NONE } from './rule.ts'
+import { lacksFrontend, readRuleWords } from './rule-words.ts'
 import { writeRules } from './write-rules.ts'
 
 /** The selectors that say where a device is. */
@@ -34,6 +37,7 @@ interface AddRequest {
  * @throws QusbError USAGE; NOT_FOUND or AMBIGUOUS for the device; STORE
  */
 export async function addRule(context: Context, request: AddRequest): Promise<RuleAdded> {
+  await requireDevice(context, request)
   const words = readRuleWords(request.words, request.action)
   const { selector } = words
   if (request.port && selector?.kind !== 'port') {
@@ -59,6 +63,38 @@ export async function addRule(context: Context, request: AddRequest): Promise<Ru
     options,
   })
   return await writeRules(context, [terms], { ...request, leftOut: [], warnings })
+}
+
+/**
+ * Whether the words begin with a qube that can only be the backend, and say nothing of a device there.
+ * @throws QusbError STORE when it takes the file of aliases to tell, and that cannot be used
+ */
+export async function lacksDevice(
+  context: Context,
+  words: readonly string[],
+  action: Action,
+): Promise<boolean> {
+  const [first, second] = words
+  if (first === undefined || parseAliasName(first) === undefined || words.length > 2) return false
+  // BACKEND DEVICE, of a rule that denies.
+  if (action === 'deny' && second !== undefined && second !== NONE) return false
+  if (lacksFrontend(words) && second !== undefined) return false
+  const aliases = readAliases(context.site)
+  return !aliases.some(({ name }) => name === first) && (await qubeNames(context)).has(first)
+}
+
+/** @throws QusbError USAGE */
+async function requireDevice(context: Context, { words, action }: AddRequest): Promise<void> {
+  if (!(await lacksDevice(context, words, action))) return
+  const [qube, second] = words
+  const both = action !== 'deny' && second === undefined
+  throw new QusbError(
+    'USAGE',
+    `"${qube}" is a qube, so DEVICE${both ? ' and FRONTEND are' : ' is'} missing`,
+    {
+      hint: `For example: qusb rule add ${qube} 2-1${action === 'deny' ? ' --action deny' : ` ${second ?? 'work'}`}`,
+    },
+  )
 }
 
 /** What a device is, as a selector that finds it in any port. */

@@ -20,6 +20,7 @@ const aliasRemoveResultSchema = z.object({
   changed: z.boolean(),
   /** As it was; null where there was none. */
   alias: aliasSchema.nullable(),
+  warnings: z.array(warningSchema),
 })
 export type AliasRemoveResult = z.infer<typeof aliasRemoveResultSchema>
 

@@ -17,6 +17,7 @@ import type { Warning } from '../passthrough/results.ts'
 import { listQrexecSockets } from '../qubes/qrexec.ts'
 import { readAliases, updateAliases } from '../store/aliases.ts'
 import type { AliasAddResult, AliasListResult, AliasRemoveResult } from './alias-results.ts'
+import { findRulesAbout } from './load.ts'
 
 interface AliasRequest extends DeviceWords {
   name: AliasName
@@ -70,14 +71,24 @@ export async function addAlias(context: Context, request: AliasRequest): Promise
   return { schema: 1, changed, alias, device: named, warnings: warnOf(name, device, named, twins) }
 }
 
-/** @throws QusbError STORE */
+/**
+ * Takes a name away, and warns of the rules that are about it.
+ * @throws QusbError STORE
+ */
 export async function removeAlias(context: Context, name: AliasName): Promise<AliasRemoveResult> {
   let removed: Alias | undefined
   await updateAliases(context.site, context.signal, (aliases) => {
     removed = aliases.find((each) => each.name === name)
     return removed === undefined ? aliases : aliases.filter((each) => each.name !== name)
   })
-  return { schema: 1, changed: removed !== undefined, alias: removed ?? null }
+  const left = removed === undefined ? [] : findRulesAbout(context.site, name)
+  const warnings = left.map((rule) => ({
+    qube: null,
+    code: 'RULE',
+    message: `${rule.file}:${rule.line} is about "${name}": with a rule about a name that there is not, none counts`,
+    hint: `Take line ${rule.line} out of ${rule.file}, or give the name to a device: qusb alias add ${name} BACKEND DEVICE`,
+  }))
+  return { schema: 1, changed: removed !== undefined, alias: removed ?? null, warnings }
 }
 
 /** @throws QusbError STORE */
@@ -115,7 +126,7 @@ async function requireNoQube(context: Context, name: AliasName): Promise<void> {
 }
 
 /** All qubes that are known: by qubesd, by their sockets, by the configuration. */
-async function qubeNames({ site, config, directory }: Context): Promise<Set<string>> {
+export async function qubeNames({ site, config, directory }: Context): Promise<Set<string>> {
   const known = (await directory.qubes())?.keys() ?? []
   return new Set<string>([DOM0, ...known, ...listQrexecSockets(site).keys(), ...(config.backends ?? [])])
 }

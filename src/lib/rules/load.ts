@@ -49,6 +49,21 @@ export function loadRules(site: Site): LoadedRules {
   return problems.length > 0 ? { problems } : { rules }
 }
 
+/** The rules about an alias, also where others are broken or it is not there any more. */
+export function findRulesAbout(site: Site, alias: string): Rule[] {
+  const directory = rulesDirectoryOf(site)
+  try {
+    for (const at of [site.configDir, directory]) if (checkDirectory(at) === undefined) return []
+    return listRuleFiles(directory)
+      .slice(0, FILES_LIMIT)
+      .flatMap((file) => readRuleFile(file).rules)
+      .filter(({ device, deviceText }) => device?.kind === 'alias' && deviceText === alias)
+  } catch {
+    // What keeps them from being read keeps them from counting, and `rule check` tells of it.
+    return []
+  }
+}
+
 /**
  * The rules, for a command that cannot do without.
  * @throws QusbError USAGE with the first problem

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { findAlike } from '../../../src/lib/model/alike.ts'
 import type { QubeName } from '../../../src/lib/model/names.ts'
-import { findAlike, QubeDirectory, whyNotThere } from '../../../src/lib/passthrough/qube-directory.ts'
+import { QubeDirectory, whyNotThere } from '../../../src/lib/passthrough/qube-directory.ts'
 import { askForAssignments, askForBackends } from '../../../src/lib/qubes/admin/ask.ts'
 import { parseQubeList } from '../../../src/lib/qubes/admin/qube-list.ts'
 import { type FakeQubesd, type Reply, startFakeQubesd } from '../qubes/admin/fake-qubesd.ts'
