@@ -14,7 +14,7 @@ import type { QubesDb } from './qubesdb.ts'
 import { remove, writeAttributes } from './tree.ts'
 import type { UsbNode, UsbTree } from './usb-tree.ts'
 
-/** The slots of usbip-host's table of ports; `del` does not free one (KERNEL-LAB, hazard 3). */
+/** The slots of usbip-host's table of ports; `del` does not free one (docs/facts.md#slots-of-usbip-host). */
 const MATCH_SLOTS = 16
 const BLOCKS_A_MIB = 2048
 

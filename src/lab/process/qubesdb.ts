@@ -42,7 +42,7 @@ export class QubesDb {
     this.#render()
   }
 
-  /** Publishes a device as the USB agent does (FACTS 1). */
+  /** Publishes a device as the USB agent does (docs/facts.md#published-devices). */
   publish(port: string, facts: DeviceFacts, form: 'full' | 'two-words'): void {
     const at = `/qubes-usb-devices/${publishedName(port)}`
     const maker = word(facts.manufacturer ?? facts.vendorId)

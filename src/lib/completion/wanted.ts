@@ -161,7 +161,7 @@ function readLine(command: CommandWords, words: readonly string[], aliases: Read
   return { flags, open, slot: slots[at], place: isPlace(slots, at), here, backend, devices, rest }
 }
 
-/** Where BACKEND DEVICE may be one word: `sys-usb:2-1`, an identity, an alias (DESIGN, "Selector grammar"). */
+/** Where BACKEND DEVICE may be one word: `sys-usb:2-1`, an identity, an alias. */
 function isPlace(slots: readonly Slot[], at: number): boolean {
   return slots[at]?.name === 'BACKEND' && slots[at + 1]?.name === 'DEVICE'
 }

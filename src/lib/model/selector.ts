@@ -5,7 +5,7 @@ import { SERIAL_LIMIT } from './identity.ts'
 import { parseQubeName, type QubeName } from './names.ts'
 import { type Port, parsePort } from './port.ts'
 
-/** How a user names a device. DESIGN: "Selector grammar, first match". */
+/** How a user names a device: the first form that a text fits is the one that is meant. */
 export type Selector =
   | { kind: 'identity'; vendorId: string; productId: string; serial: string | null; text: string }
   | { kind: 'bus-address'; busnum: number; devnum: number; text: string }

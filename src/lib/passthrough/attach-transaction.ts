@@ -154,7 +154,8 @@ async function attachLocked(
 
 /**
  * Waits for the call. The user's interrupt revokes the grant at once and gives the attach the time to settle: neither
- * the death of the client nor a revoked grant cancels one (FACTS section 3), so what is left then is for `undo`.
+ * the death of the client nor a revoked grant cancels one (docs/facts.md#pending-attaches), so what is left then is for
+ * `undo`.
  */
 async function heedSignal(
   context: Context,

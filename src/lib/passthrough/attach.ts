@@ -19,8 +19,8 @@ import { reach } from './steps.ts'
 import { viaFrom } from './via.ts'
 
 /**
- * Attaches one device: a transaction, told in DESIGN.md and in `steps.ts`. On any failure, and on the user's interrupt,
- * what was begun is undone; what cannot be undone is `unresolved` in the store and said so.
+ * Attaches one device: a transaction, told in docs/architecture.md and in `steps.ts`. On any failure, and on the user's
+ * interrupt, what was begun is undone; what cannot be undone is `unresolved` in the store and said so.
  * @throws QusbError
  */
 export async function attach(context: Context, asked: AttachRequest): Promise<AttachResult> {

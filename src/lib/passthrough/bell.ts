@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { QubeName } from '../model/names.ts'
 
-/** The release of a device shows 1.2 to 1.3 s after it (FACTS section 3): a second look after a ring, ms. */
+/** The release of a device shows 1.2 to 1.3 s after it (docs/facts.md#release): a second look after a ring, ms. */
 const AFTER_MS = 1800
 
 /** Which backends a look is about. */

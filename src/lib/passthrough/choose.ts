@@ -58,7 +58,8 @@ function findSelected(surveys: readonly QubeSurvey[], selector: Selector, naming
       if (!isCandidate(selector, device)) return false
       const aliases = selector.kind === 'alias' ? aliasesOf(device, naming.aliases()) : []
       const named = nameOf === undefined ? device : { ...device, description: nameOf(device) }
-      // The serial that udev publishes may be another than the device's own: either counts (FACTS section 1).
+      // The serial that udev publishes may be another than the device's own: either counts
+      // (docs/facts.md#published-serials).
       const published = survey.publishedSerials.find((entry) => entry.port === device.port)?.serial
       return (
         selects(selector, named, aliases) ||

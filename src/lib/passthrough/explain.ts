@@ -16,7 +16,8 @@ export function noProxy(qube: QubeName, role: 'frontend' | 'backend', detail?: s
 }
 
 /**
- * What an attach lacks that can be seen beforehand: the proxy's own failures are mostly silent (FACTS section 3).
+ * What an attach lacks that can be seen beforehand: the proxy's own failures are mostly silent
+ * (docs/facts.md#silent-failures).
  * @param frontend null for a stub domain, which cannot be surveyed
  * @throws QusbError
  */

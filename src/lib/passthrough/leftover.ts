@@ -6,7 +6,7 @@ import { forgetStateFile } from './release.ts'
 
 /**
  * Removes what a frontend still keeps of an attachment that is over: a stale state file makes its next detach of that
- * port free whatever sits there by then (FACTS section 3). The end of the attachment itself was told before.
+ * port free whatever sits there by then (docs/facts.md#state-files). The end of the attachment itself was told before.
  *
  * Where the frontend does not answer or somebody is at work on the device, the record stays for the next command.
  */

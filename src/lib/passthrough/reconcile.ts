@@ -103,7 +103,10 @@ async function findEnded(context: Context, records: readonly AttachmentRecord[],
   })
 }
 
-/** Whether the frontend, which runs on, may still keep a state file: an unplug, for one, leaves it (FACTS section 3). */
+/**
+ * Whether the frontend, which runs on, may still keep a state file: an unplug, for one, leaves it
+ * (docs/facts.md#state-files).
+ */
 function mayHaveLeft(record: AttachmentRecord, ending: Ending, running: RunningQubes): boolean {
   return (
     ending !== 'reboot' &&

@@ -35,7 +35,10 @@ export type Release =
 
 /** How long an attach that was interrupted may take to come to its own end, ms. */
 const SETTLE_MS = 7000
-/** How long the kernel and the proxy may take to let go: `connected-to` clears 1.2 to 1.3 s after, FACTS section 3. */
+/**
+ * How long the kernel and the proxy may take to let go: `connected-to` clears 1.2 to 1.3 s after,
+ * docs/facts.md#release.
+ */
 const RELEASE_MS = 5000
 /** How long a detach service may take before the other side's is used, ms. */
 const DETACH_MS = 8000
@@ -123,7 +126,7 @@ function isPending(seen: Look, place: Place): boolean {
 
 /**
  * Waits for an import under way to come to an end, and ends it when it does not: a detach must never race an
- * unfinished attach, or the frontend's controller is wedged (KERNEL-LAB, hazard 1).
+ * unfinished attach, or the frontend's controller is wedged (docs/facts.md#unfinished-attach).
  */
 async function settleImport(context: Context, place: Place): Promise<Look> {
   const deadline = Date.now() + SETTLE_MS

@@ -10,7 +10,7 @@ const BIND_MS = 5000
 
 /**
  * Gives a device that nobody has back to its normal driver in the backend, where it is not on it. The frontend's own
- * detach leaves it on usbip-host, where the backend itself cannot use it (FACTS section 3).
+ * detach leaves it on usbip-host, where the backend itself cannot use it (docs/facts.md#detach).
  * @param options.seen a look that shows where it is now; by default it is looked at first
  * @param options.besides a qube to look at in the same looks, for the caller
  * @returns `kept`: undefined when it is on its driver, or is gone; else what is still wrong; and the last look

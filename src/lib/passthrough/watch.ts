@@ -43,7 +43,7 @@ const BEGIN_MS = 1000
 /**
  * Tells of devices, attachments and qubes as they change, until the signal ends it. An event of qubesd, or a ring of the
  * bell, says when to look, and what is told is what the backends say then: qubesd tells of detaches that never were
- * (FACTS section 4), and a hint of a USB qube may be a lie. Without a stream it looks at a pace.
+ * (docs/facts.md#events), and a hint of a USB qube may be a lie. Without a stream it looks at a pace.
  * @param warn told of a backend that does not answer, once until it does
  */
 export async function* watch(

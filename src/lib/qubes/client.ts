@@ -16,7 +16,7 @@ const TIMEOUT_MS = 5000
 
 /**
  * Asks qrexec-client for its usage, which every version prints and which calls nobody: a flag that it does not know
- * makes it do so as well (FACTS section 3).
+ * makes it do so as well (docs/facts.md#exit-codes).
  */
 export async function inspectClient(site: Site): Promise<ClientFinding> {
   const stat = statSync(site.qrexecClient, { throwIfNoEntry: false })

@@ -154,7 +154,7 @@ function guessCodes(
   return published.slice(0, 64).filter((code) => interfaceCodeSchema.safeParse(code).success)
 }
 
-/** A serial that has to be cleaned is none: two devices could become one by it (DESIGN.md, "Cleaned text"). */
+/** A serial that has to be cleaned is none: two devices could become one by it. */
 function readSerial(lines: readonly string[]): { serial: string | null; serialUnsafe: boolean } {
   const [raw = ''] = lines
   if (raw === '' && lines.length < 2) return { serial: null, serialUnsafe: false }

@@ -20,7 +20,8 @@ import type { Site } from '../site/site.ts'
 
 /**
  * 34 sorts before `35-compat.policy`, which pulls in qubesd's own per-device files, and after a user's deny in
- * `30-user.policy` (FACTS section 3, tried). Lower-case only: one capital in a name denies every call of the system.
+ * `30-user.policy` (docs/facts.md#order-of-files). Lower-case only: one capital in a name denies every call of the
+ * system.
  */
 const GRANT_NAME = /^34-qusb-[0-9a-f]{16}\.policy$/
 
@@ -40,7 +41,7 @@ export interface GrantRequest {
   lifetime: number
 }
 
-/** The one line of policy that lets this caller use this port of this backend (FACTS section 2). */
+/** The one line of policy that lets this caller use this port of this backend (docs/facts.md#lines-of-policy). */
 export function formatGrant(request: Pick<GrantRequest, 'backend' | 'port' | 'caller'>): string {
   return `qubes.USB  +${request.port}  ${request.caller}  ${request.backend}  allow  user=root autostart=no\n`
 }

@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import type { Site } from '../site/site.ts'
 import { listPolicyFiles, type RulePlace, readPolicyFile } from './policy.ts'
 
-/** What makes policy unreadable: then every call of the whole system is denied (FACTS section 3). */
+/** What makes policy unreadable: then every call of the whole system is denied (docs/facts.md#broken-policy). */
 export interface PolicyFault extends RulePlace {
   /** 0 in `line`: the file itself. */
   what: string

@@ -26,7 +26,8 @@ const EVALUATE_MS = 10_000
 
 /**
  * A rule of the user's that denies this call. One that sorts before a grant wins by itself, and without a word; one
- * that sorts later would lose, though the user meant it (FACTS section 3). A catch-all that sorts later is no word about USB.
+ * that sorts later would lose, though the user meant it (docs/facts.md#order-of-files). A catch-all that sorts later is
+ * no word about USB.
  * @returns undefined where there is none, or where `qrexec-policy-exec`, which knows tags and includes, says allow
  */
 export async function findDenyRule(site: Site, call: GuardedCall): Promise<RulePlace | undefined> {

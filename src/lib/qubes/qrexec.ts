@@ -26,13 +26,13 @@ export interface QrexecCall {
 /** How a call ended. `stdout` is hostile until parsed; `stderr` is clean, for people, and never to be parsed. */
 export interface QrexecResult {
   end: 'exit' | 'timeout' | 'overflow' | 'aborted' | 'no-client'
-  /** The service's code; 125 and 127 may be qrexec's own (FACTS section 3). */
+  /** The service's code; 125 and 127 may be qrexec's own (docs/facts.md#exit-codes). */
   exitCode: number | null
   stdout: Buffer
   stderr: string | undefined
 }
 
-/** How a call ends that policy refuses, without a word (FACTS section 3). */
+/** How a call ends that policy refuses, without a word (docs/facts.md#silent-failures). */
 export const POLICY_REFUSES = 126
 
 /**
@@ -60,7 +60,7 @@ const STDERR_LIMIT = 8 * 1024
  * Calls a service by qrexec-client, or from a management qube by qrexec-client-vm. Never throws for what a qube does.
  *
  * A limit ends with SIGKILL and destroyed streams: a client deaf to SIGTERM, or a grandchild that keeps stdout,
- * would hold the caller. Ending the client cancels nothing in the qube (FACTS section 3).
+ * would hold the caller. Ending the client cancels nothing in the qube (docs/facts.md#pending-attaches).
  */
 export async function callQrexec(site: Site, call: QrexecCall): Promise<QrexecResult> {
   const { client, args } = isManagementQube(site) ? throughPolicy(site, call) : fromDom0(site, call)
@@ -168,7 +168,7 @@ export interface QrexecSocket {
 
 /**
  * The qubes that have a qrexec socket, by name.
- * The directory belongs to group qubes (FACTS section 3); names in it are validated all the same.
+ * The directory belongs to group qubes (docs/facts.md#sockets); names in it are validated all the same.
  */
 export function listQrexecSockets(site: Site): Map<QubeName, QrexecSocket> {
   const sockets = new Map<QubeName, QrexecSocket>()

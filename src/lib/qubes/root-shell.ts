@@ -48,7 +48,10 @@ export async function forgetImport(
   return await runScript(site, frontend, forgetImportScript, 'forget_import', [backend, port])
 }
 
-/** Ends a pending import in the frontend: neither its client's death nor a revoked grant does (FACTS section 3). */
+/**
+ * Ends a pending import in the frontend: neither its client's death nor a revoked grant does
+ * (docs/facts.md#pending-attaches).
+ */
 export async function endImport(
   site: Site,
   frontend: QubeName,

@@ -94,7 +94,7 @@ export const qubeSurveySchema = z.object({
   keptImports: z.array(pendingImportSchema.extend({ vhciPort: vhciPortSchema })),
   /** `usbip_status` of each device that is on usbip-host: 1 available, 2 used, 3 error. */
   exports: z.array(z.object({ port: portSchema, status: z.int().min(0).max(9) })),
-  /** The ports in usbip-host's table, which has room for 16 and frees none (KERNEL-LAB, hazard 3). */
+  /** The ports in usbip-host's table, which has room for 16 and frees none (docs/facts.md#slots-of-usbip-host). */
   exportSlots: z.array(portSchema),
   /** The serial that the backend publishes, where it is another than the device's own (udev changes some). */
   publishedSerials: z.array(z.object({ port: portSchema, serial: z.string().max(SERIAL_LIMIT) })),

@@ -13,7 +13,7 @@ const ENTRY = /^([0-9a-fA-F]{4}):([0-9a-fA-F]{4})(?:@(.*))?$/s
 /**
  * Reads QVD's share list, alone or as the setting `client.usb.share_list` of its client's file: `VVVV:PPPP[@SERIAL]`
  * separated by commas. Of its own two readers one trims and takes an entry without a serial for any serial, the other
- * does not and fails silently (FACTS section 6): here the first is right.
+ * does not and fails silently (docs/facts.md#share-lists-of-qvd): here the first is right.
  * @param text any text
  */
 export function readShareList(text: string): ImportedDevices {

@@ -1,6 +1,6 @@
 import { cleanText } from '../../model/text.ts'
 
-/** What qubesd answered to one call (FACTS section 4). Texts of an exception are clean. */
+/** What qubesd answered to one call (docs/facts.md#answers). Texts of an exception are clean. */
 export type Answer =
   | { kind: 'data'; data: Buffer }
   | { kind: 'exception'; type: string; message: string }

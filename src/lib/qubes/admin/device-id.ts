@@ -13,7 +13,7 @@ const LENGTH_LIMIT = 1024
 
 /**
  * Reads a device id `VID:PID:SERIAL:INTERFACES`. The serial may hold `:`, so vendor and product are taken from the
- * left and the interfaces after the last `:` (FACTS section 4).
+ * left and the interfaces after the last `:` (docs/facts.md#device-identities).
  * @returns null for a device without identity (`0000:0000::?******`), undefined for what is no id
  */
 export function parseDeviceId(text: string): ClaimedIdentity | null | undefined {

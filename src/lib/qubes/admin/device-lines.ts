@@ -4,7 +4,9 @@ import { cleanText } from '../../model/text.ts'
 import { type ClaimedIdentity, parseDeviceId } from './device-id.ts'
 import { readProperties } from './properties.ts'
 
-/** A line of `Available`, of either generation (FACTS section 4), and of no class of device in particular. */
+/**
+ * A line of `Available`, of either generation (docs/facts.md#device-lines), and of no class of device in particular.
+ */
 interface AvailableLine {
   /** As it stands: a USB port, a PCI address. */
   portId: string

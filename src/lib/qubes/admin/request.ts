@@ -1,6 +1,6 @@
 import { DOM0, isQubeName, type QubeName } from '../../model/names.ts'
 
-/** The calls that qusb makes; their arguments and answers are in FACTS section 4. */
+/** The calls that qusb makes; their arguments and answers are in docs/facts.md#calls. */
 export type AdminMethod =
   | 'admin.Events'
   | 'admin.vm.List'

@@ -19,7 +19,7 @@ interface Place {
 
 /**
  * `admin.vm.device.usb.Attach`: qubesd sets its own policy line, calls the frontend's service and takes the line away.
- * Always `manual`: only then does it heed the deny list (FACTS section 4).
+ * Always `manual`: only then does it heed the deny list (docs/facts.md#deny-lists).
  * @param device what was chosen: qubesd must offer the same
  * @returns how the call ended, in the terms of a call over qrexec
  * @throws QusbError CONFLICT or NOT_FOUND when qubesd knows another device there, or none; REFUSED when policy kept the
@@ -97,7 +97,9 @@ async function askForId(
   return offered.deviceId
 }
 
-/** Exceptions in the terms of a call over qrexec (FACTS section 3), so that both are explained in one place. */
+/**
+ * Exceptions in the terms of a call over qrexec (docs/facts.md#exit-codes), so that both are explained in one place.
+ */
 async function asResult(call: Promise<Buffer>): Promise<QrexecResult> {
   try {
     await call
