@@ -25,7 +25,8 @@ export default class RuleAdd extends QusbCommand {
       command: '<%= config.bin %> rule add class:storage untrusted --action ask',
     },
     {
-      description: 'No keyboard, from anywhere, before any other rule of the file',
+      description:
+        'Nothing that types or points (a security key does, too), from anywhere, before any other rule of the file',
       command: '<%= config.bin %> rule add class:input --action deny --first',
     },
     {

@@ -5,10 +5,10 @@ import { loadSite } from '../../lib/site/site.ts'
 import { renderSetup } from '../../lib/view/setup.ts'
 
 export default class SetupDom0 extends QusbCommand {
-  static override summary = 'Make the directories of qusb in this dom0.'
+  static override summary = 'Make in this dom0 the directories of qusb, and what attaching by rule needs.'
   static override description =
-    `Makes the directories for state, configuration, rules and runtime with their group and mode, and a tmpfiles.d
-file that makes the last at every boot. What is in place is left alone: twice is once. Needs root.`
+    `Makes the directories for state, configuration, rules and runtime with their group and mode, a tmpfiles.d
+file that makes the last at every boot, the unit of the watcher, and the service by which USB qubes give hints, with its policy. What is in place is left alone: twice is once. Needs root.`
   static override examples = [
     'sudo <%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --dry-run',
