@@ -2,7 +2,7 @@ import { closeSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { DOM0, qubeNameSchema } from '../model/names.ts'
-import { portSchema } from '../model/port.ts'
+import { portSchema, usbNumberSchema } from '../model/port.ts'
 import type { Sight } from '../passthrough/sight.ts'
 import { ONCE, type Site } from '../site/site.ts'
 import { openPlainFile, readWhole } from '../store/plain-file.ts'
@@ -14,7 +14,7 @@ const leftSchema = z.strictObject({
   backend: qubeNameSchema,
   domain: z.int().nonnegative().nullable(),
   port: portSchema,
-  devnum: z.int().min(1).max(999),
+  devnum: usbNumberSchema,
 })
 type Left = z.infer<typeof leftSchema>
 const fileSchema = z.strictObject({ schema: z.literal(1), left: z.array(leftSchema).max(4096) })

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { hex4Schema, SERIAL_LIMIT } from './identity.ts'
+import { descriptionSchema, hex4Schema, serialSchema } from './identity.ts'
 import { type QubeName, qubeNameSchema } from './names.ts'
 import type { Port } from './port.ts'
 
@@ -30,11 +30,11 @@ export type Pin = z.infer<typeof pinSchema>
 export const namedDeviceSchema = z.strictObject({
   vendorId: hex4Schema,
   productId: hex4Schema,
-  serial: z.string().max(SERIAL_LIMIT).nullable(),
+  serial: serialSchema,
   /** Never null where there is no serial: else any device of the kind would have the name. */
   pin: pinSchema.nullable(),
   /** What it said it was when it was named: for people. */
-  description: z.string().max(400),
+  description: descriptionSchema,
 })
 export type NamedDevice = z.infer<typeof namedDeviceSchema>
 

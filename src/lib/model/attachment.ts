@@ -1,7 +1,7 @@
 import * as z from 'zod'
-import { identitySchema } from './identity.ts'
+import { descriptionSchema, identitySchema } from './identity.ts'
 import { qubeNameSchema } from './names.ts'
-import { portSchema } from './port.ts'
+import { portSchema, usbNumberSchema } from './port.ts'
 
 /**
  * attaching, detaching: an operation is open (its owner is at work, or died).
@@ -20,10 +20,9 @@ export const attachmentRecordSchema = z.object({
   /** The call went to the frontend's stub domain, `NAME-dm`. */
   stubdom: z.boolean(),
   device: identitySchema.extend({
-    busnum: z.int().min(1).max(999),
-    devnum: z.int().min(1).max(999),
-    /** Clean, for people: maker and product. */
-    description: z.string().max(400),
+    busnum: usbNumberSchema,
+    devnum: usbNumberSchema,
+    description: descriptionSchema,
   }),
   phase: phaseSchema,
   /** What the open operation was to bring about: a crash of an attach is finished, an interrupted one undone. */

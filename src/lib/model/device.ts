@@ -1,7 +1,7 @@
 import * as z from 'zod'
-import { hex4Schema, interfaceCodeSchema, SERIAL_LIMIT } from './identity.ts'
+import { hex4Schema, interfacesSchema, serialSchema } from './identity.ts'
 import { qubeNameSchema } from './names.ts'
-import { portSchema } from './port.ts'
+import { portSchema, usbNumberSchema } from './port.ts'
 
 export const deviceStateSchema = z.enum(['free', 'attached', 'unknown'])
 
@@ -18,16 +18,16 @@ export type Usage = z.infer<typeof usageSchema>
 export const deviceSchema = z.object({
   backend: qubeNameSchema,
   port: portSchema,
-  busnum: z.int().min(1).max(999),
-  devnum: z.int().min(1).max(999),
+  busnum: usbNumberSchema,
+  devnum: usbNumberSchema,
   vendorId: hex4Schema,
   productId: hex4Schema,
-  serial: z.string().max(SERIAL_LIMIT).nullable(),
+  serial: serialSchema,
   /** The device has a serial that cannot be told apart safely, so it counts as none. */
   serialUnsafe: z.boolean(),
   manufacturer: z.string().max(200).nullable(),
   product: z.string().max(200).nullable(),
-  interfaces: z.array(interfaceCodeSchema).max(64),
+  interfaces: interfacesSchema,
   /** Mb/s */
   speed: z.number().positive().nullable(),
   state: deviceStateSchema,

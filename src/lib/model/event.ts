@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { hex4Schema, SERIAL_LIMIT } from './identity.ts'
+import { descriptionSchema, hex4Schema, serialSchema } from './identity.ts'
 import { qubeNameSchema } from './names.ts'
 import { portSchema } from './port.ts'
 
@@ -13,8 +13,8 @@ export const historyEventSchema = z.object({
   frontend: qubeNameSchema,
   vendorId: hex4Schema,
   productId: hex4Schema,
-  serial: z.string().max(SERIAL_LIMIT).nullable(),
-  description: z.string().max(400),
+  serial: serialSchema,
+  description: descriptionSchema,
   /** Who asked: a login name; null where another tool or nobody did. */
   user: z.string().max(64).nullable(),
   rule: z.string().max(200).nullable(),

@@ -3,13 +3,12 @@ import { type Port, parentPort, parsePort } from '../model/port.ts'
 import type { DeviceFacts } from './device-facts.ts'
 import {
   type ImportedDevice,
-  importedDeviceSchema,
   type PendingImport,
-  pendingImportSchema,
+  pidSchema,
   type StateFile,
-  stateFileSchema,
   UNCOMPILED,
   type VhciRow,
+  vhciPortSchema,
   vhciRowSchema,
 } from './survey-facts.ts'
 
@@ -71,28 +70,27 @@ export function readImports(
   let rejected = 0
   for (const device of devices) {
     const row = rowOf(device.port, byLocal)
-    const enumerated = row?.status === USED && device.configured
-    const imported = importedDeviceSchema.safeParse(
-      {
-        local: device.port,
-        vhciPort: row?.port,
-        hub: row?.hub,
-        busnum: device.busnum,
-        devnum: device.devnum,
-        vendorId: device.vendorId,
-        productId: device.productId,
-        serial: device.serial,
-        serialUnsafe: device.serialUnsafe,
-        interfaces: device.interfaces,
-        remoteBusnum: row?.remoteBusnum,
-        remoteDevnum: row?.remoteDevnum,
-        enumerated,
-        settled: enumerated && device.interfaceDrivers.length > 0,
-      },
-      UNCOMPILED,
-    ).data
-    if (imported === undefined) rejected++
-    else imports.push(imported)
+    if (row === undefined) {
+      rejected++
+      continue
+    }
+    const enumerated = row.status === USED && device.configured
+    imports.push({
+      local: device.port,
+      vhciPort: row.port,
+      hub: row.hub,
+      busnum: device.busnum,
+      devnum: device.devnum,
+      vendorId: device.vendorId,
+      productId: device.productId,
+      serial: device.serial,
+      serialUnsafe: device.serialUnsafe,
+      interfaces: device.interfaces,
+      remoteBusnum: row.remoteBusnum,
+      remoteDevnum: row.remoteDevnum,
+      enumerated,
+      settled: enumerated && device.interfaceDrivers.length > 0,
+    })
   }
   return { imports, rejected }
 }
@@ -123,10 +121,11 @@ export function readStateFiles(lines: readonly string[]): { stateFiles: StateFil
   const found = new Map<string, StateFile>()
   let rejected = 0
   for (const line of lines) {
-    const [vhciPort, file = '', ...more] = line.split(' ', 3)
-    const stateFile = stateFileSchema.safeParse({ ...readStateFileName(file), vhciPort }).data
-    if (stateFile === undefined || more.length > 0 || found.has(file)) rejected++
-    else found.set(file, stateFile)
+    const [number, file = '', ...more] = line.split(' ', 3)
+    const place = readStateFileName(file)
+    const vhciPort = vhciPortSchema.safeParse(number, UNCOMPILED).data
+    if (place === undefined || vhciPort === undefined || more.length > 0 || found.has(file)) rejected++
+    else found.set(file, { ...place, vhciPort })
   }
   return { stateFiles: [...found.values()], rejected }
 }
@@ -152,22 +151,16 @@ export function readImportProcesses(
     const blank = line.indexOf(' ')
     const target = readTarget(line.slice(blank + 1).split('\t', 32))
     if (target === 'other') continue
-    const pid = line.slice(0, Math.max(0, blank))
-    const parsed = pendingImportSchema.safeParse(
-      {
-        ...target,
-        pids: [/^[0-9]{1,7}$/.test(pid) ? Number(pid) : 0],
-      },
-      UNCOMPILED,
-    ).data
-    if (parsed === undefined) {
+    const digits = line.slice(0, Math.max(0, blank))
+    const pid = pidSchema.safeParse(/^[0-9]{1,7}$/.test(digits) ? Number(digits) : 0, UNCOMPILED).data
+    if (target === undefined || pid === undefined) {
       rejected++
       continue
     }
-    const key = `${parsed.backend}:${parsed.port}`
+    const key = `${target.backend}:${target.port}`
     const known = found.get(key)
-    if (known === undefined) found.set(key, parsed)
-    else if (known.pids.length < 64) known.pids = [...new Set([...known.pids, ...parsed.pids])]
+    if (known === undefined) found.set(key, { ...target, pids: [pid] })
+    else if (known.pids.length < 64) known.pids = [...new Set([...known.pids, pid])]
   }
   // A state file may leave out the zeroes that the controller's table has: 0000.
   const finished = new Set(

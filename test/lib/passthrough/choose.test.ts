@@ -6,7 +6,8 @@ import type { Device } from '../../../src/lib/model/device.ts'
 import { parseSelector, type Selector } from '../../../src/lib/model/selector.ts'
 import { chooseDevice, describeDevice } from '../../../src/lib/passthrough/choose.ts'
 import type { Naming } from '../../../src/lib/passthrough/naming.ts'
-import { type QubeSurvey, qubeSurveySchema } from '../../../src/lib/qubes/survey-facts.ts'
+import type { QubeSurvey } from '../../../src/lib/qubes/survey-facts.ts'
+import { qubeSurveySchema } from '../qubes/survey-schema.ts'
 import { device } from '../view/arbitrary.ts'
 
 const naming = (aliases: readonly Alias[]): Naming => ({

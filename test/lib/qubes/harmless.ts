@@ -1,6 +1,7 @@
 import type { QubeName } from '../../../src/lib/model/names.ts'
-import { type QubeSurvey, qubeSurveySchema } from '../../../src/lib/qubes/survey-facts.ts'
+import type { QubeSurvey } from '../../../src/lib/qubes/survey-facts.ts'
 import type { SurveyProblem } from '../../../src/lib/qubes/survey-parser.ts'
+import { qubeSurveySchema } from './survey-schema.ts'
 
 /** Written down again, apart from the cleaning code: what must never reach a terminal, a log or JSON. */
 const HARMFUL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\uFFFD]/u
