@@ -1,9 +1,12 @@
-/** Characters that take two columns: East Asian Wide and Fullwidth (UAX 11), and what is drawn as an emoji. */
-const WIDE =
+/**
+ * Characters that take two columns: East Asian Wide and Fullwidth (UAX 11), and what is drawn as an emoji. Made
+ * when something is not plain ASCII, as the next: Unicode's tables take time to set up.
+ */
+const wide = (): RegExp =>
   /[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18cff}\u{1aff0}-\u{1b2ff}\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u
 
 /** Characters that take none: they are drawn on the one before. */
-const NARROWEST = /^[\p{Mn}\p{Me}\p{Cf}]$/u
+const narrowest = (): RegExp => /^[\p{Mn}\p{Me}\p{Cf}]$/u
 
 const ASCII = /^[\x20-\x7e]*$/
 
@@ -17,8 +20,8 @@ export function displayWidth(text: string): number {
 
 function characterWidth(character: string): number {
   if (character <= '\u007e') return 1
-  if (WIDE.test(character)) return 2
-  return NARROWEST.test(character) ? 0 : 1
+  if (wide().test(character)) return 2
+  return narrowest().test(character) ? 0 : 1
 }
 
 /**
