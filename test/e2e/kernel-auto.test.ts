@@ -32,6 +32,14 @@ describe.skipIf(why !== null)('auto-attach on real kernels', () => {
     expect(await bench.device('2-1')).toMatchObject({ attachedTo: 'work', by: { rule: '50-test.rules:1' } })
     expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
     await expectClean(bench, '2-1', 'work')
+    // Pulled out and plugged in once more, its rule has it attached again.
+    await bench.lab.unplug('sys-usb', '2-1')
+    await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
+    await eventually('it is attached again', async () => {
+      return events().filter(({ event }) => event === 'rule-attached').length === 2
+    })
+    expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
+    await expectClean(bench, '2-1', 'work')
     expect(await bench.qusb('setup', 'remove', 'sys-usb', '--group', 'root')).toMatchObject({ code: 0 })
   })
 })

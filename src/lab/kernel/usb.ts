@@ -119,5 +119,9 @@ export async function pullFromQemu({ qmp }: Vm, { device, block, channel }: Qemu
   const gone = qmp.waitFor(({ event, data }) => event === 'DEVICE_DELETED' && data.device === device, 10_000)
   await Promise.all([qmp.execute('device_del', { id: device }), gone])
   if (block) await qmp.execute('blockdev-del', { 'node-name': block })
-  if (channel) await qmp.execute('chardev-remove', { id: channel })
+  if (channel)
+    await qmp.execute('chardev-remove', { id: channel }).catch((error: Error) => {
+      // usb-redir takes its channel along, usb-serial leaves it.
+      if (!/not found/.test(error.message)) throw error
+    })
 }
