@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { createDevice } from '../devices/create.ts'
+import { ensureImage } from '../devices/stick-image.ts'
 import { serveDevice } from '../usbip/exporter.ts'
 import type { Export } from '../usbip/interface.ts'
 import { type Guest, runScript } from './guest.ts'
 import type { OutgoingCall } from './hub.ts'
-import { ensureImage } from './stick-image.ts'
 
 /** The service that a guest asks the lab for, in the name of no qube, with `hs` or `ss` as argument. */
 const SERVICE = 'lab.Fill+'
