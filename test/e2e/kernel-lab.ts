@@ -49,28 +49,36 @@ export function complaintsOf(bench: Bench, qube: string): string[] {
   return text.split('\n').filter((line) => /Oops|BUG:|kernel BUG|Call Trace|blocked for more than/.test(line))
 }
 
+/**
+ * Waits in a qube, by itself: a look from outside costs an emulated machine more than the waiting.
+ * @param condition of a shell, without programs if it can be
+ */
+const waitInQube = (condition: string): string =>
+  `tries=0; until ${condition}; do tries=$((tries + 1)); [ $tries -lt 1200 ] || exit; sleep 0.1; done`
+
 /** The name of the disk that a stick with this serial is in a qube, as its kernel has it; waits for it. */
 export async function diskOf(bench: Bench, qube: string, serial: string): Promise<string> {
-  const find = `for d in /sys/bus/usb/devices/*; do
-    [ "$(cat $d/serial 2>/dev/null)" = '${serial}' ] && basename $d/*:*/host*/target*/*/block/*
-  done`
-  let disk = ''
-  await eventually(`${qube} has the disk of ${serial}`, async () => {
-    disk = await bench.inQube(qube, find)
-    return /^sd[a-z]+$/.test(disk)
-  })
+  const disk = await bench.inQube(
+    qube,
+    `find() {
+       for file in /sys/bus/usb/devices/*/serial; do
+         read -r serial < $file && [ "$serial" = '${serial}' ] || continue
+         for disk in \${file%/*}/*:*/host*/target*/*/block/*; do disk=\${disk##*/}; [ "$disk" = '*' ] || return 0; done
+       done 2>/dev/null
+       return 1
+     }
+     ${waitInQube('find')}; echo $disk`,
+  )
+  expect(disk, `${qube} has the disk of ${serial}`).toMatch(/^sd[a-z]+$/)
   return disk
 }
 
 /** sha256 of the whole disk as a qube's kernel reads it from the device, not from its memory. */
 export async function sumOf(bench: Bench, qube: string, disk: string): Promise<string> {
-  await eventually(
-    `${qube} reads ${disk}`,
-    async () => (await bench.lab.exec(qube, ['test', '-b', `/dev/${disk}`])).code === 0,
-  )
   return await bench.inQube(
     qube,
-    `dd if=/dev/${disk} bs=64k iflag=direct 2>/dev/null | sha256sum | cut -d' ' -f1`,
+    `${waitInQube(`[ -b /dev/${disk} ]`)}
+     dd if=/dev/${disk} bs=64k iflag=direct 2>/dev/null | sha256sum | cut -d' ' -f1`,
   )
 }
 
@@ -88,9 +96,13 @@ export async function importsOf(bench: Bench, qube: string): Promise<string[]> {
     qube,
     `cd /sys/bus/usb/devices; for d in *-*; do
        case $d in *:*) continue;; esac
-       case $(readlink -f $d) in */vhci_hcd*) ;; *) continue;; esac
-       echo "$(cat $d/idVendor):$(cat $d/idProduct) $(cat $d/serial 2>/dev/null) $(for i in $d:*; do basename "$(readlink $i/driver)"; done | tr '\\n' ' ')"
-     done`,
+       cd -P $d && at=$PWD && cd /sys/bus/usb/devices || continue
+       case $at in */vhci_hcd*) ;; *) continue;; esac
+       serial= drivers=
+       read -r vendor < $d/idVendor; read -r product < $d/idProduct; read -r serial < $d/serial
+       for i in $d:*; do cd -P $i/driver && drivers="$drivers \${PWD##*/}" && cd /sys/bus/usb/devices; done
+       echo "$vendor:$product $serial$drivers"
+     done 2>/dev/null`,
   )
   return text.split('\n').flatMap((line) => (line.trim() ? [line.trim()] : []))
 }

@@ -13,11 +13,20 @@ describe.skipIf(why !== null)(`limits of real kernels${why === null ? '' : ` (${
       qubes: [{ name: 'sys-usb', backend: true }, { name: 'work' }],
       devices: [
         { backend: 'sys-usb', kind: 'qemu-stick', port: '2-1', serial: 'LAST', sizeMiB: 1 },
-        { backend: 'sys-usb', kind: 'keyboard', port: '1-3' },
+        { backend: 'sys-usb', kind: 'keyboard', port: '1-3', product: "it's '$(id)'" },
       ],
     })
   })
   afterAll(async () => await endMachines(bench, ['sys-usb', 'work']))
+
+  it('what a device says of itself is published, at every look, and does nothing', async () => {
+    for (const look of ['first', 'second']) {
+      const published = await bench.inQube('sys-usb', 'qubesdb-multiread /qubes-usb-devices/1-3/')
+      expect(published, look).toMatch(/^\/qubes-usb-devices\/1-3\/desc = \S+ \S+ it's\\x20'\$\(id\)' \S*\n/)
+      expect(published, look).toMatch(/\/interfaces = :0301[0-9a-f]+:\n.*\/usb-ver = 2$/)
+    }
+    expect(await bench.inQube('sys-usb', 'ls /run/published')).toContain('1-3')
+  })
 
   it("all ports of the frontend's virtual host taken: said clearly, and the device stays usable", async () => {
     await bench.lab.fault('no-free-port', 'work')

@@ -9,7 +9,7 @@ import { createGuestFaults } from './faults.ts'
 import { createPortFiller } from './fill-ports.ts'
 import execScript from './guest/exec.sh'
 import type { Guest } from './guest.ts'
-import { askGuest } from './guest-call.ts'
+import { askGuest, quoteForAgent } from './guest-call.ts'
 import { type Hub, type OutgoingCall, openHub } from './hub.ts'
 import { buildBase, packQube } from './image.ts'
 import { becomeQube, keepMachine, startGuest } from './kept-machine.ts'
@@ -166,7 +166,13 @@ export const createKernelEngine: CreateEngine = (host) => {
       const words = argv.map((word) => `'${word.replaceAll("'", "'\\''")}'`)
       return {
         file: pieces.busybox,
-        args: ['sh', join(host.dir, 'kernel-exec.sh'), pieces.busybox, `${door.port}`, words.join(' ')],
+        args: [
+          'sh',
+          join(host.dir, 'kernel-exec.sh'),
+          pieces.busybox,
+          `${door.port}`,
+          quoteForAgent(words.join(' ')),
+        ],
         env: { QUSB_LAB_TOKEN: door.token },
         cwd: host.dir,
       }

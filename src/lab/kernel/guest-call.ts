@@ -53,9 +53,18 @@ export async function callGuest(
   const what =
     'service' in request
       ? `service ${id} ${request.user} ${request.service} ${request.source}`
-      : `command ${id} ${request.user} ${Buffer.from(request.command).toString('base64')} -`
+      : `command ${id} ${request.user} ${quoteForAgent(request.command)}`
   data.write(`${token} ${what}\n`)
   return { data, stderr, exit }
+}
+
+/** A text as the agent's shell reads it from one line without a process of its own: `$'…'`. */
+export function quoteForAgent(text: string): string {
+  const escaped = text.replace(
+    /[\\'\x00-\x1f\x7f]/g,
+    (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`,
+  )
+  return `$'${escaped}'`
 }
 
 /** One question to a guest's agent or door and its one-line answer. Throws AgentSilent. */

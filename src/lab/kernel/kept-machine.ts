@@ -145,7 +145,9 @@ async function removeUnused(cache: string): Promise<void> {
 
 /** Waits for a lock that ends with its process. Where there is no flock several boot, and one is first. */
 async function lockFile(file: string): Promise<{ release(): void }> {
-  const child = spawn('/usr/bin/flock', [file, '-c', 'echo; read -r line'], { stdio: ['pipe', 'pipe', 'ignore'] })
+  const child = spawn('/usr/bin/flock', [file, '-c', 'echo; read -r line'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
   child.on('error', () => {})
   child.stdin.on('error', () => {})
   await Promise.race([once(child.stdout, 'data'), once(child, 'close').catch(() => {})])

@@ -16,14 +16,20 @@ export interface SeenDevice {
 
 const LIMIT = 20_000
 
+/** Forks are dear under emulation: the shell reads and follows links by itself. */
 const LIST = `cd /sys/bus/usb/devices || exit
 for device in [0-9]*-[0-9]*; do
   case "$device" in *:* | '[0-9]'*) continue ;; esac
-  driver=$(readlink "$device/driver")
-  holder=$(cat "/run/qubesdb/qubes-usb-devices/$(echo "$device" | tr . _)/connected-to" 2>/dev/null)
-  printf '%s\\t' "$device" "$(cat "$device/busnum")" "$(cat "$device/devnum")" "$(cat "$device/idVendor")" \\
-    "$(cat "$device/idProduct")" "$(cat "$device/serial" 2>/dev/null)" "\${driver##*/}" "$holder"
-  echo
+  printf '%s\\t' "$device"
+  for attribute in busnum devnum idVendor idProduct serial; do
+    value=
+    { read -r value < "$device/$attribute"; } 2>/dev/null
+    printf '%s\\t' "$value"
+  done
+  driver= value=
+  cd -P "$device/driver" 2>/dev/null && driver=\${PWD##*/} && cd /sys/bus/usb/devices
+  { read -r value < "/run/qubesdb/qubes-usb-devices/\${device//./_}/connected-to"; } 2>/dev/null
+  printf '%s\\t%s\\n' "$driver" "$value"
 done`
 
 /** The devices on a guest's buses, hubs included. */

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs a command in a guest with this process's own streams: exec.sh BUSYBOX PORT COMMAND, with the guest's
-# token in the environment. stderr and the exit code come through a second connection.
-busybox=$1 port=$2 command=$(printf %s "$3" | "$1" base64 | "$1" tr -d '\n')
+# Runs a command in a guest with this process's own streams: exec.sh BUSYBOX PORT COMMAND, quoted for the
+# agent, with the guest's token in the environment. stderr and the exit code come through a second connection.
+busybox=$1 port=$2 command=$3
 id=$("$busybox" head -c 12 /dev/urandom | "$busybox" hexdump -v -e '1/1 "%02x"')
 folder=$("$busybox" mktemp -d) || exit 1
 trap '"$busybox" rm -rf "$folder"' EXIT
@@ -20,7 +20,7 @@ if [ "$ready" != ready ]; then
 fi
 
 {
-  printf '%s command %s root %s -\n' "$QUSB_LAB_TOKEN" "$id" "$command"
+  printf '%s command %s root %s\n' "$QUSB_LAB_TOKEN" "$id" "$command"
   exec "$busybox" cat <&4
 } 3<&- >&6 6>&- 7<&- &
 feeder=$!

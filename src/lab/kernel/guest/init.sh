@@ -9,8 +9,10 @@ mount -t cgroup2 none /sys/fs/cgroup
 mount -t tmpfs none /run
 mount -t tmpfs none /tmp
 chmod 1777 /tmp
-mkdir -p /run/calls /run/qubes /var
+mkdir -p /run/calls /run/qubes /run/published /var
 chmod 0711 /run/calls
+# Whoever looks first keeps there what all of QubesDB's readers find.
+chmod 0777 /run/published
 ln -s /run /var/run
 while read -r module; do
   case "$ROLE $module" in

@@ -1,6 +1,7 @@
 #!/bin/sh
 # qubesdb-read and qubesdb-multiread of a guest: what the qube publishes of its USB devices is made from sysfs
-# on every look, the rest lies in files. Forks are dear under emulation, so there are none.
+# at the first look at each, the rest lies in files. Forks are dear under emulation, so there are none, and a shell reads
+# byte by byte, so what was made is kept as a script that it reads at once.
 . /lab/config
 
 # attribute DEVICE NAME: in $value, empty when there is none.
@@ -22,17 +23,16 @@ line() {
   if [ "$style" = values ]; then printf '%s\n' "$2"; else printf '%s = %s\n' "/qubes-usb-devices/$name/$1" "$2"; fi
 }
 
-publish() {
-  device=$1
-  name=${device##*/}
-  [ ! -e "/run/hidden/$name" ] || return
-  # Imports and hubs are not for others.
-  if [ -e /sys/devices/platform/vhci_hcd.0 ]; then
-    case "$(readlink -f "$device")" in */vhci_hcd*) return ;; esac
-  fi
+# keep NAME TEXT: an assignment for the script of this device.
+keep() {
+  printf "%s='%s'\n" "$1" "${2//\'/\'\\\'\'}"
+}
+
+# describe: what is published of $device, in $desc, $interfaces and $version.
+describe() {
   attribute "$device" bDeviceClass
-  [ "$value" != 09 ] || return
-  attribute "$device" idVendor || return
+  [ "$value" != 09 ] || return 1
+  attribute "$device" idVendor || return 1
   vendor=$value
   attribute "$device" idProduct
   ids=$vendor:$value
@@ -60,8 +60,37 @@ publish() {
   attribute "$device" speed
   version=2
   if [ "${value%%.*}" -ge 5000 ]; then version=3; fi
-  attribute "$device" devnum
+  if [ "$PUBLISHES" = two-words ]; then
+    desc="$ids ${manufacturer}_$product" interfaces=
+  else
+    desc="$ids $manufacturer $product $serial"
+  fi
+}
+
+publish() {
+  device=$1
+  name=${device##*/}
+  [ ! -e "/run/hidden/$name" ] || return
+  attribute "$device" devnum || return
   number=$value
+  kept_number=
+  [ ! -e "/run/published/$name" ] || . "/run/published/$name"
+  if [ "$kept_number" != "$number" ]; then
+    # Imports and hubs are not for others.
+    if [ -e /sys/devices/platform/vhci_hcd.0 ]; then
+      case "$(readlink -f "$device")" in */vhci_hcd*) return ;; esac
+    fi
+    describe || return
+    # Without interfaces it is not ready yet, or usbip-host has it.
+    if [ -n "$interfaces" ]; then
+      {
+        keep kept_number "$number"
+        keep desc "$desc"
+        keep interfaces "$interfaces"
+        keep version "$version"
+      } > "/run/published/.$$" && mv -f "/run/published/.$$" "/run/published/$name"
+    fi
+  fi
   name=${name//./_}
   folder=/run/qubesdb/qubes-usb-devices/$name
   if attribute "$folder" .devnum && [ "$value" = "$number" ]; then
@@ -69,12 +98,8 @@ publish() {
       if attribute "$folder" $key; then line $key "$value"; fi
     done
   fi
-  if [ "$PUBLISHES" = two-words ]; then
-    line desc "$ids ${manufacturer}_$product"
-  else
-    line desc "$ids $manufacturer $product $serial"
-    [ -z "$interfaces" ] || line interfaces "$interfaces:"
-  fi
+  line desc "$desc"
+  [ -z "$interfaces" ] || line interfaces "$interfaces:"
   line usb-ver "$version"
 }
 
