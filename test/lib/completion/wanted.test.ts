@@ -26,7 +26,10 @@ describe('words of commands', () => {
       value: 'attach',
       description: 'Attach a USB device of a backend to a frontend qube.',
     })
-    expect(known).toContainEqual({ value: 'setup', description: 'Prepare this dom0 for qusb.' })
+    expect(known).toContainEqual({
+      value: 'setup',
+      description: 'Prepare this dom0 and its USB qubes for qusb.',
+    })
     expect(known.filter(({ value }) => value === 'lab')).toHaveLength(1)
   })
 
