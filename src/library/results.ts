@@ -10,9 +10,11 @@ export interface Device {
   backend: string
   /** Where it is plugged, as in sysfs: `2-1`, `2-1.4`. */
   port: string
+  /** By whose word it is here: the backend's, or qubesd's, where nothing can be run in the backend. */
+  toldBy: 'backend' | 'qubesd'
   busnum: number
-  devnum: number
-  /** Four lower-case hex digits. */
+  devnum: number | null
+  /** Four lower-case hex digits; both `0000` where it is not known. */
   vendorId: string
   productId: string
   /** For telling devices apart; proves nothing. */
@@ -25,7 +27,10 @@ export interface Device {
   interfaces: string[]
   /** Mb/s */
   speed: number | null
-  /** unknown: the backend names a holder that cannot be, or an operation is unresolved. */
+  /**
+   * unknown: the backend names a holder that cannot be, an operation is unresolved, or qubesd tells of no holder to a qube
+   * that policy may hide some from.
+   */
   state: 'free' | 'attached' | 'unknown'
   /** The frontend. */
   attachedTo: string | null
@@ -37,10 +42,10 @@ export interface Device {
   hidden: boolean
   /** PCI address of its USB controller. */
   controller: string | null
-  /** dom0 types or points with it now. */
-  inputForDom0: boolean
-  /** Why data would be lost if the backend lost it. */
-  usage: { kind: 'mounted' | 'swap' | 'holder' | 'given'; block: string; what: string | null }[]
+  /** dom0 types or points with it now; null: not known. */
+  inputForDom0: boolean | null
+  /** Why data would be lost if the backend lost it; null: not known. */
+  usage: { kind: 'mounted' | 'swap' | 'holder' | 'given'; block: string; what: string | null }[] | null
   /** In plain words: `storage`, `camera`. */
   class: string | null
   /** Maker and product, for people; never empty. */
@@ -126,6 +131,8 @@ export interface Detached extends Omit<Attachment, 'frontend'> {
   /** Who had it; null: nobody. */
   frontend: string | null
   changed: boolean
+  /** None that this qube may ask about has it; whether another has is not known. */
+  unsure?: true | undefined
   error?: Failure | undefined
 }
 

@@ -2,62 +2,22 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
-import { type Bench, type Ran, startBench, until } from './program.ts'
-
-/** What README says that a management qube needs, and one qube that is none of its business. */
-const POLICY = [
-  'admin.vm.List * mgmt secret deny',
-  'admin.Events * mgmt secret deny',
-  'admin.vm.List * mgmt dom0 allow target=dom0',
-  'admin.vm.List * mgmt @anyvm allow target=dom0',
-  'admin.Events * mgmt dom0 allow target=dom0',
-  'admin.Events * mgmt @anyvm allow target=dom0',
-  'admin.vm.device.pci.Available * mgmt dom0 allow target=dom0',
-  'admin.vm.device.pci.Attached * mgmt @anyvm allow target=dom0',
-  'admin.vm.device.pci.Assigned * mgmt @anyvm allow target=dom0',
-  'admin.vm.device.pci.List * mgmt @anyvm allow target=dom0',
-  'admin.vm.device.usb.Available * mgmt @anyvm allow target=dom0',
-  'admin.vm.device.usb.Assigned * mgmt @anyvm allow target=dom0',
-  'admin.vm.device.usb.List * mgmt @anyvm allow target=dom0',
-  'admin.vm.device.usb.Attach * mgmt work allow target=dom0',
-  'admin.vm.device.usb.Detach * mgmt work allow target=dom0',
-  'admin.vm.device.usb.Attach * mgmt vault allow target=dom0',
-  'admin.vm.device.usb.Detach * mgmt vault allow target=dom0',
-  'admin.vm.Start * mgmt vault allow target=dom0',
-  'qubes.VMShell * mgmt sys-usb allow autostart=no',
-]
-const FILE: LabFileText = {
-  qubes: [
-    { name: 'sys-usb', backend: true },
-    { name: 'work' },
-    { name: 'vault', state: 'halted' },
-    { name: 'secret' },
-    { name: 'mgmt', management: true },
-  ],
-  devices: [
-    { backend: 'sys-usb', port: '1-2', kind: 'thermometer' },
-    { backend: 'sys-usb', port: '2-1', kind: 'stick' },
-  ],
-  policy: { '30-mgmt.policy': POLICY.join('\n') },
-}
+import { FILE, type Management, startManagement } from './management-lab.ts'
+import { type Bench, type Ran, until } from './program.ts'
 
 let bench: Bench
+let management: Management
 let site: string
 
-/** Replaces the policy of the management qube: without the lines that begin so. */
-function allowAllBut(...calls: string[]): void {
-  const lines = POLICY.filter((line) => !calls.some((call) => line.startsWith(`${call} `)))
-  writeFileSync(join(bench.lab.dir, 'dom0/etc/qubes/policy.d/30-mgmt.policy'), `${lines.join('\n')}\n`)
-}
-
-const start = (...args: string[]) => bench.start(args, { env: { QUSB_SITE: site } })
+const start = (...args: string[]) => management.start(...args)
 /** Runs as in the management qube. */
-const inMgmt = async (...args: string[]): Promise<Ran> => await start(...args).done
+const inMgmt = async (...args: string[]): Promise<Ran> => await management.run(...args)
+const allowAllBut = (...calls: string[]): void => management.allowAllBut(...calls)
 
 async function open(file: LabFileText): Promise<void> {
-  bench = await startBench(file, 'process')
-  const { qubes } = await bench.lab.status()
-  site = qubes.find(({ name }) => name === 'mgmt')?.site ?? ''
+  management = await startManagement(file)
+  bench = management.bench
+  site = management.site
 }
 
 describe.each(['4.3', '4.2'] as const)('from a management qube, qubesd %s', (qubesd) => {
@@ -72,6 +32,37 @@ describe.each(['4.3', '4.2'] as const)('from a management qube, qubesd %s', (qub
       { backend: 'sys-usb', port: '1-2', state: 'free', attachedTo: null },
       { backend: 'sys-usb', port: '2-1', state: 'free', attachedTo: null },
     ])
+  })
+
+  it("doctor looks at what is there, and at nothing that is dom0's", async () => {
+    const { code, json } = await inMgmt('doctor', '--json')
+    expect(json.checks.filter((each: { state: string }) => each.state !== 'ok')).toEqual([])
+    expect(code).toBe(0)
+    const ids = json.checks.map(({ id }: { id: string }) => id)
+    expect(ids).toEqual(
+      expect.arrayContaining(['qrexec-client-vm', 'qubesd', 'backends', 'usb-proxy', 'stuck-devices']),
+    )
+    for (const id of [
+      'qrexec-client',
+      'group',
+      'policy-directory',
+      'policy-files',
+      'deny-rules',
+      'vhci-ports',
+      'hints',
+      'grants',
+      'state-files',
+    ]) {
+      expect(ids).not.toContain(id)
+    }
+    const named = await inMgmt('doctor', 'sys-usb', 'work', 'secret', '--json')
+    expect(named.code).toBe(3)
+    const answers = named.json.checks.find(({ id }: { id: string }) => id === 'answers')
+    expect(answers.findings).toMatchObject([{ qube: 'secret', code: 'NOT_FOUND' }])
+    expect(answers.findings[0].message).toContain('policy does not let this one list it')
+    expect((await inMgmt('doctor', 'sys-usb', 'work')).stdout).toMatch(
+      /qubes answer +ok +sys-usb; work: there,/,
+    )
   })
 
   it('attaches and detaches by qubesd, again and again, with no door of dom0', async () => {
@@ -138,8 +129,60 @@ describe.each(['4.3', '4.2'] as const)('from a management qube, qubesd %s', (qub
     })
   })
 
+  it.each([['dom0'], ['dom0', '--dry-run'], ['backend', 'sys-usb', '--dry-run'], ['remove', '--dry-run']])(
+    "setup is dom0's, and what this needs of it is told: %s",
+    async (...args) => {
+      const { code, json } = await inMgmt('setup', ...args, '--json')
+      expect(code).toBe(6)
+      expect(json.error).toMatchObject({
+        code: 'REFUSED',
+        message: expect.stringContaining('management qube'),
+      })
+      expect(json.error.hint).toContain(`install -d -m 2770 -g qubes ${join(dirname(site), 'var/lib/qusb')}`)
+    },
+  )
+
+  it('has rules, explains them, and attaches by them', async () => {
+    expect((await inMgmt('rule', 'add', 'sys-usb', '2-1', 'work')).code).toBe(0)
+    try {
+      expect(await inMgmt('rule', 'check', '--json')).toMatchObject({
+        code: 0,
+        stderr: '',
+        json: { findings: [] },
+      })
+      for (const words of [['explain'], ['rule', 'test']]) {
+        const { code, stderr, json } = await inMgmt(...words, 'sys-usb', '2-1', '--json')
+        expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+        expect(JSON.stringify(json)).toContain('"frontend":"work"')
+      }
+      const watching = start('watch', '--auto', '--json', '--no-input')
+      try {
+        await until('the attach by rule', async () => (await bench.device('2-1')).attachedTo === 'work')
+        expect((await inMgmt('detach', 'sys-usb', '2-1')).code).toBe(0)
+        await bench.lab.unplug('sys-usb', '2-1')
+        await until('it has left', async () => (await bench.device('2-1')) === undefined)
+        await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
+        await until(
+          'the attach of the new one',
+          async () => (await bench.device('2-1'))?.attachedTo === 'work',
+        )
+      } finally {
+        watching.child.kill('SIGINT')
+      }
+      const { code, stdout } = await watching.done
+      expect(code).toBe(130)
+      expect(stdout.split('\n').filter((line) => line.includes('"rule-attached"'))).toHaveLength(2)
+    } finally {
+      await inMgmt('rule', 'remove', '50-qusb.rules:3')
+      await inMgmt('detach', '--all')
+    }
+  })
+
   it('knows no qube that policy does not show it', async () => {
-    expect(await inMgmt('attach', 'sys-usb', '2-1', 'secret')).toMatchObject({ code: 3 })
+    const { code, json } = await inMgmt('attach', 'sys-usb', '2-1', 'secret', '--json')
+    expect(code).toBe(3)
+    // Whether it is there or not, this one cannot know.
+    expect(json.error.message).toContain('policy does not let this one list it')
   })
 })
 

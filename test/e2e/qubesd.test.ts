@@ -217,3 +217,51 @@ describe('what only qubesd knows', () => {
     },
   )
 })
+
+describe('a backend that has no shell to look into it', () => {
+  let bench: Bench
+  beforeAll(async () => {
+    bench = await startBench({
+      qubes: [{ name: 'sys-usb', backend: true }, { name: 'work' }],
+      devices: [{ backend: 'sys-usb', port: '2-1', kind: 'stick' }],
+    })
+    await bench.lab.fault('service-missing', 'sys-usb', { value: 'qubes.VMShell' })
+  })
+  afterAll(async () => await bench?.end())
+
+  it('is shown by the word of qubesd, which dom0 hears in full', async () => {
+    const { code, json } = await bench.qusb('list', 'sys-usb', '--json')
+    expect(code).toBe(0)
+    expect(json).toMatchObject({
+      devices: [
+        { port: '2-1', toldBy: 'qubesd', vendorId: '0951', state: 'free', driver: null, usage: null },
+      ],
+      warnings: [{ code: 'BY_QUBESD', message: expect.stringContaining('no service qubes.VMShell') }],
+    })
+  })
+
+  it('gives a device by qubesd alone, and takes it back', async () => {
+    const refused = await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--json')
+    expect(refused.code).toBe(8)
+    expect(refused.json.error.hint).toContain('--via admin')
+    for (const via of [['--via', 'admin'], []]) {
+      const attached = await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--via', 'admin', '--json')
+      expect(attached, attached.stdout).toMatchObject({ code: 0, json: { changed: true } })
+      expect((await bench.lab.status()).devices[0]?.attachedTo).toBe('work')
+      expect((await bench.qusb('list', '--json')).json.devices).toMatchObject([
+        { state: 'attached', attachedTo: 'work', drift: null },
+      ])
+      const detached = await bench.qusb('detach', 'sys-usb', '2-1', '--json', ...via)
+      expect(detached, detached.stdout).toMatchObject({ code: 0, json: { changed: true } })
+      expect((await bench.lab.status()).devices[0]).toMatchObject({ attachedTo: null, driver: 'usb' })
+    }
+  })
+
+  it('is not asked in place of a frontend', async () => {
+    await bench.lab.fault('service-missing', 'work', { value: 'qubes.VMShell' })
+    const { code, json } = await bench.qusb('attach', 'sys-usb', '2-1', 'work', '--via', 'admin', '--json')
+    await bench.lab.fault('service-missing', 'work', { value: 'qubes.VMShell', off: true })
+    expect(code).toBe(8)
+    expect(json.error.message).toContain('work has no service qubes.VMShell')
+  })
+})

@@ -66,6 +66,7 @@ export function usbLine(device: PluggedDevice, generation: Generation): string {
     manufacturer: maker,
     backend_domain: backend,
     devclass: 'usb',
+    ...(device.attachedTo === null ? {} : { attachment: device.attachedTo }),
   }
   return `${port}:${usbId(device)} ${serialize(properties)}\n`
 }

@@ -14,7 +14,7 @@ const leftSchema = z.strictObject({
   backend: qubeNameSchema,
   domain: z.int().nonnegative().nullable(),
   port: portSchema,
-  devnum: usbNumberSchema,
+  devnum: usbNumberSchema.nullable(),
 })
 type Left = z.infer<typeof leftSchema>
 const fileSchema = z.strictObject({ schema: z.literal(1), left: z.array(leftSchema).max(4096) })

@@ -1,4 +1,4 @@
-import type { Device } from '../model/device.ts'
+import { type Device, mayBeFree } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Sight } from '../passthrough/sight.ts'
 import type { Decision } from '../rules/decide.ts'
@@ -64,7 +64,7 @@ export function observe(
   }
   const { state } = before
   const become = (next: Plugging['state']): Plugging => ({ ...before, device, state: next })
-  if (state.kind === 'busy' || device.state === 'unknown') return become(state)
+  if (state.kind === 'busy' || (device.attachedTo === null && !mayBeFree(device))) return become(state)
   if (device.attachedTo !== null) {
     return become(
       state.kind === 'held' && state.by === device.attachedTo ? state : holdBy(device.attachedTo, around),
@@ -132,8 +132,7 @@ export function nextStep(
   const { state, device, since } = plugging
   const { rule, frontend, action, options } = decision
   if (state.kind === 'released') return { kind: 'wait', until: state.until }
-  if (state.kind !== 'open' || device.attachedTo !== null || device.state !== 'free')
-    return { kind: 'nothing' }
+  if (state.kind !== 'open' || !mayBeFree(device)) return { kind: 'nothing' }
   if (rule === null || frontend === null || (action !== 'allow' && action !== 'ask'))
     return { kind: 'nothing' }
   if (frontend === device.backend) return { kind: 'nothing' }

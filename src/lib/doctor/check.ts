@@ -3,7 +3,7 @@ import type { AttachmentRecord } from '../model/attachment.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Context } from '../passthrough/context.ts'
 import type { Look } from '../passthrough/look.ts'
-import type { QrexecSocket } from '../qubes/qrexec.ts'
+import type { RunningQubes } from '../passthrough/running-qubes.ts'
 
 /** One thing that a check saw. */
 export interface Finding {
@@ -33,6 +33,8 @@ export interface Check {
   title: string
   /** What it looks at, a sentence for the manual. */
   about: string
+  /** Where it means something; by default everywhere. */
+  only?: 'dom0' | 'management'
   /** @throws QusbError which becomes a finding */
   run(examination: Examination): Finding[] | Promise<Finding[]>
 }
@@ -60,7 +62,10 @@ export interface Examination {
   backends: readonly QubeName[]
   /** Why no backend is known. */
   backendsFault: QusbError | undefined
-  sockets: ReadonlyMap<QubeName, QrexecSocket>
+  /** Those that run; of a management qube, that it may list. */
+  sockets: RunningQubes
+  /** This is a management qube: policy decides on what it asks, and nothing is run in a frontend. */
+  management: boolean
   seen: Look
 }
 

@@ -1,6 +1,6 @@
 import type { Check } from './check.ts'
 import { hintsCheck, watcherCheck } from './checks/auto.ts'
-import { clientCheck, clockCheck, groupCheck, qubesdCheck } from './checks/dom0.ts'
+import { clientCheck, clientVmCheck, clockCheck, groupCheck, qubesdCheck } from './checks/dom0.ts'
 import { configCheck, directoriesCheck, historyCheck, storeCheck } from './checks/files.ts'
 import { grantsCheck, operationsCheck, stateFilesCheck, stuckCheck } from './checks/leftovers.ts'
 import { denyRulesCheck, policyDirectoryCheck, policyFilesCheck } from './checks/policy.ts'
@@ -13,6 +13,7 @@ export const CHECKS: readonly Check[] = [
   nodeCheck,
   codeCacheCheck,
   clientCheck,
+  clientVmCheck,
   groupCheck,
   qubesdCheck,
   clockCheck,

@@ -2,8 +2,10 @@ import { errorToJson, QusbError } from '../errors.ts'
 import type { QubeName } from '../model/names.ts'
 import { findBackends } from '../passthrough/backends.ts'
 import type { Context } from '../passthrough/context.ts'
-import { lookAt } from '../passthrough/look.ts'
-import { listQrexecSockets } from '../qubes/qrexec.ts'
+import { type Look, lookAt } from '../passthrough/look.ts'
+import { whyNotThere } from '../passthrough/qube-directory.ts'
+import { findRunningQubes, type RunningQubes } from '../passthrough/running-qubes.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 import { readState } from '../store/store.ts'
 import { type Check, type Examination, type Finding, faultOf } from './check.ts'
 import { CHECKS } from './checks.ts'
@@ -28,7 +30,8 @@ export async function examine(
 ): Promise<{ result: DoctorResult; failure: QusbError | undefined }> {
   const examination = await lookAtAll(context, request)
   const checks: CheckResult[] = []
-  for (const check of CHECKS) {
+  const place = examination.management ? 'management' : 'dom0'
+  for (const check of CHECKS.filter(({ only = place }) => only === place)) {
     context.progress(`looking at ${check.title}`)
     const findings = await runCheck(check, examination)
     checks.push(await toResult(check, findings, request.fix))
@@ -49,14 +52,15 @@ export async function examine(
 /** All qubes at once; what the checks share is looked at once. */
 async function lookAtAll(context: Context, request: DoctorRequest): Promise<Examination> {
   context.progress('looking at the qubes')
-  const sockets = listQrexecSockets(context.site)
+  const management = isManagementQube(context.site)
+  const sockets: RunningQubes = (await findRunningQubes(context)) ?? new Map()
   const backends = await orFault(() => allBackends(context), [])
   const known = await context.directory.qubes()
   const running = [...sockets.keys()].filter(
     (name) => known === undefined || known.get(name)?.state === 'running',
   )
-  const qubes =
-    request.qubes.length > 0 ? [...new Set(request.qubes)] : [...new Set([...backends.value, ...running])]
+  const all = management ? backends.value : [...backends.value, ...running]
+  const qubes = [...new Set(request.qubes.length > 0 ? request.qubes : all)]
   const stored = await orFault(async () => readState(context.site).state.attachments, [])
   return {
     context,
@@ -70,8 +74,28 @@ async function lookAtAll(context: Context, request: DoctorRequest): Promise<Exam
     backends: backends.value,
     backendsFault: backends.fault,
     sockets,
-    seen: await lookAt(context, [...backends.value, ...qubes]),
+    management,
+    seen: management
+      ? await lookFromAfar(context, backends.value, qubes)
+      : await lookAt(context, [...backends.value, ...qubes], {
+          frontends: qubes.filter((name) => !backends.value.includes(name)),
+        }),
   }
+}
+
+/** From a management qube nothing is run in a frontend; that it is there is qubesd's word. */
+async function lookFromAfar(
+  context: Context,
+  backends: readonly QubeName[],
+  qubes: readonly QubeName[],
+): Promise<Look> {
+  const seen = await lookAt(context, backends)
+  const known = await context.directory.qubes()
+  for (const name of qubes) {
+    const failure = backends.includes(name) ? undefined : whyNotThere(known, name, true)
+    if (failure !== undefined) seen.failures.set(name, failure)
+  }
+  return seen
 }
 
 async function allBackends(context: Context): Promise<QubeName[]> {

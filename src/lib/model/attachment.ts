@@ -21,7 +21,8 @@ export const attachmentRecordSchema = z.object({
   stubdom: z.boolean(),
   device: identitySchema.extend({
     busnum: usbNumberSchema,
-    devnum: usbNumberSchema,
+    /** null: qubesd alone told of it. */
+    devnum: usbNumberSchema.nullable(),
     description: descriptionSchema,
   }),
   phase: phaseSchema,

@@ -18,8 +18,15 @@ export type Usage = z.infer<typeof usageSchema>
 export const deviceSchema = z.object({
   backend: qubeNameSchema,
   port: portSchema,
+  /**
+   * By whose word it is here: its backend's, which was looked into; or qubesd's, where policy or the backend has no shell
+   * for that. What qubesd does not know is null, or `unknown`.
+   */
+  toldBy: z.enum(['backend', 'qubesd']),
   busnum: usbNumberSchema,
-  devnum: usbNumberSchema,
+  /** null: not known. */
+  devnum: usbNumberSchema.nullable(),
+  /** `0000`, with the product's `0000`: not known, as qubesd writes it. */
   vendorId: hex4Schema,
   productId: hex4Schema,
   serial: serialSchema,
@@ -41,8 +48,14 @@ export const deviceSchema = z.object({
   hidden: z.boolean(),
   /** PCI address of its USB controller, `0000:00:14.0`. */
   controller: z.string().max(32).nullable(),
-  /** dom0 types or points with it now: an input sender runs on it. */
-  inputForDom0: z.boolean(),
-  usage: z.array(usageSchema).max(64),
+  /** dom0 types or points with it now: an input sender runs on it. null: not known. */
+  inputForDom0: z.boolean().nullable(),
+  /** null: not known. */
+  usage: z.array(usageSchema).max(64).nullable(),
 })
 export type Device = z.infer<typeof deviceSchema>
+
+/** Whether nobody has it, as far as its teller can know: where only qubesd tells, it refuses by itself what another has. */
+export function mayBeFree(device: Device): boolean {
+  return device.attachedTo === null && (device.state === 'free' || device.toldBy === 'qubesd')
+}

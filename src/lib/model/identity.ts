@@ -24,9 +24,14 @@ export const identitySchema = z.object({
 })
 export type Identity = z.infer<typeof identitySchema>
 
-/** `1050:0407` */
+/** Whether it is known what the device is: qubesd writes `0000:0000` where it does not know. */
+export function isIdentified(identity: { vendorId: string; productId: string }): boolean {
+  return identity.vendorId !== '0000' || identity.productId !== '0000'
+}
+
+/** `1050:0407`; `?` where it is not known. */
 export function formatVidPid(identity: { vendorId: string; productId: string }): string {
-  return `${identity.vendorId}:${identity.productId}`
+  return !isIdentified(identity) ? '?' : `${identity.vendorId}:${identity.productId}`
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type AliasName, parseAliasName } from './alias.ts'
 import { CLASS_WORDS, type Classifiable, type ClassWord, isOfClass, parseClassWord } from './device-class.ts'
 import { matchesGlob } from './glob.ts'
-import { SERIAL_LIMIT } from './identity.ts'
+import { isIdentified, SERIAL_LIMIT } from './identity.ts'
 import { parseQubeName, type QubeName } from './names.ts'
 import { type Port, parsePort } from './port.ts'
 
@@ -163,7 +163,8 @@ function vidPid(match: RegExpExecArray): { vendorId: string; productId: string }
 export interface Selectable extends Classifiable {
   port: Port
   busnum: number
-  devnum: number
+  /** null: not known. */
+  devnum: number | null
   serial: string | null
   manufacturer: string | null
   product: string | null
@@ -183,6 +184,7 @@ export function selects(selector: Selector, device: Selectable, aliases: readonl
       return device.busnum === selector.busnum && device.devnum === selector.devnum
     case 'identity':
       return (
+        isIdentified(device) &&
         device.vendorId === selector.vendorId &&
         device.productId === selector.productId &&
         (selector.serial === null || device.serial === selector.serial)

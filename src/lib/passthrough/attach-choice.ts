@@ -1,7 +1,10 @@
 import { QusbError } from '../errors.ts'
-import type { Device } from '../model/device.ts'
+import { type Device, mayBeFree } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
+import { policyLine } from '../qubes/refusal.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
+import type { Site } from '../site/site.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 import { readState } from '../store/store.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
@@ -58,7 +61,7 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   const qubes = new Set(asked.names)
   if (!stubdom) qubes.add(request.frontend)
   context.progress(`looking at ${[...qubes].join(', ')}`)
-  const seen = await lookAt(context, qubes, asked)
+  const seen = await lookAt(context, qubes, { ...asked, frontends: [request.frontend] })
   const seenAt = performance.now()
   const backends = [...new Set([...asked.names, ...(await asked.found).running])]
   if (request.backend !== undefined) surveyOf(seen, request.backend)
@@ -69,7 +72,7 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
   const device = chooseDevice(surveys, request.selector, namingOf(context.site))
   guardFrontend(device.backend, request.frontend)
-  const absent = whyNotThere(await context.directory.qubes(), request.frontend)
+  const absent = whyNotThere(await context.directory.qubes(), request.frontend, isManagementQube(site))
   if (absent !== undefined) throw failureToError(absent)
   if (!running.has(request.frontend)) {
     throw new QusbError('NOT_RUNNING', `${request.frontend} is not running, or there is no such qube`, {
@@ -78,6 +81,7 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   }
   if (!stubdom) surveyOf(seen, request.frontend)
   const survey = surveyOf(seen, device.backend)
+  requireEnoughToTell(site, survey, request)
   const place = { backend: device.backend, port: device.port, frontend: request.frontend, stubdom }
   const ended = request.dryRun
     ? []
@@ -94,6 +98,27 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   }
 }
 
+/**
+ * Where qubesd alone tells of the backend, the attach must be qubesd's own, and its word on the frontend is what shows
+ * afterwards whether it came through.
+ * @throws QusbError REFUSED, NO_PROXY
+ */
+function requireEnoughToTell(site: Site, { byQubesd }: QubeSurvey, { via, frontend }: AttachRequest): void {
+  if (byQubesd === undefined) return
+  if (via !== 'admin') {
+    throw new QusbError(byQubesd.because.code, byQubesd.because.message, {
+      hint: 'With --via admin it goes through qubesd, and by its word alone.',
+    })
+  }
+  if (!byQubesd.unheard.includes(frontend)) return
+  const call = 'admin.vm.device.usb.Attached'
+  throw new QusbError(
+    'REFUSED',
+    `the Qubes policy refuses this qube the call ${call} to ${frontend}, so nobody could tell whether it has the device then`,
+    { hint: policyLine(site, call, frontend) },
+  )
+}
+
 export function frontendSurvey(chosen: Pick<Chosen, 'seen' | 'place'>): QubeSurvey | null {
   return chosen.place.stubdom ? null : surveyOf(chosen.seen, chosen.place.frontend)
 }
@@ -106,7 +131,7 @@ export function requireFree(device: Device): void {
       hint: `Take it from there: qusb move ${at} FRONTEND, or qusb detach ${device.backend} ${device.port}.`,
     })
   }
-  if (device.state === 'unknown') {
+  if (!mayBeFree(device)) {
     throw new QusbError(
       'CONFLICT',
       `${device.backend} names a holder of ${device.port} that cannot be, or has not let go of it yet`,
@@ -126,7 +151,9 @@ export function requireFree(device: Device): void {
 export async function lookAgainUnderLock(context: Context, chosen: Chosen): Promise<Chosen> {
   const { place } = chosen
   if (performance.now() - chosen.seenAt < FRESH_MS && !hasLeftovers(chosen)) return chosen
-  const seen = await lookAt(context, place.stubdom ? [place.backend] : [place.backend, place.frontend])
+  const seen = await lookAt(context, place.stubdom ? [place.backend] : [place.backend, place.frontend], {
+    frontends: [place.frontend],
+  })
   const device = deviceAt(surveyOf(seen, place.backend), place.port)
   if (device === undefined || !isSame(device, chosen.device)) {
     throw new QusbError('NOT_FOUND', `${place.backend}:${place.port} was unplugged meanwhile`, {

@@ -1,3 +1,4 @@
+import { isManagementQube } from '../site/standpoint.ts'
 import { attach } from './attach.ts'
 import type { AttachRequest } from './attach-choice.ts'
 import type { Context } from './context.ts'
@@ -28,7 +29,11 @@ export async function attachPatiently(
   if (waitMs !== undefined) {
     // What can be told before it comes is told before it comes.
     if (request.backend !== undefined) guardFrontend(request.backend, request.frontend)
-    const unknown = whyNotThere(await context.directory.qubes(), request.frontend)
+    const unknown = whyNotThere(
+      await context.directory.qubes(),
+      request.frontend,
+      isManagementQube(context.site),
+    )
     if (unknown?.code === 'NOT_FOUND') throw failureToError(unknown)
     await waitForDevice(context, request, waitMs)
   }

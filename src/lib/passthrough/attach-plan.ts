@@ -35,7 +35,7 @@ export function planAttach(chosen: Chosen, request: AttachRequest): PlanStep[] {
         ]),
     {
       step: 'look',
-      what: `${place.backend} says that ${place.frontend} has ${formatVidPid(device)} ${describeDevice(device)}`,
+      what: `${device.toldBy === 'qubesd' ? 'qubesd' : place.backend} says that ${place.frontend} has ${formatVidPid(device)} ${describeDevice(device)}`,
     },
     { step: 'record', what: 'the attachment, in the store' },
   ]

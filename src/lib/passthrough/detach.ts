@@ -3,6 +3,7 @@ import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 import { readState } from '../store/store.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
@@ -85,7 +86,7 @@ async function requireKnown(context: Context, request: DetachRequest, seen: Look
     devices.some((device) => device.attachedTo === frontend),
   )
   if (frontend === undefined || holds) return
-  const absent = whyNotThere(await context.directory.qubes(), frontend)
+  const absent = whyNotThere(await context.directory.qubes(), frontend, isManagementQube(context.site))
   if (absent?.code === 'NOT_FOUND') throw failureToError(absent)
 }
 
@@ -291,5 +292,6 @@ async function tidy(context: Context, device: Device, warnings: Warning[]): Prom
       hint: null,
     })
   }
-  return { ...shown(device), changed: false }
+  const unsure = device.state === 'unknown' && device.toldBy === 'qubesd'
+  return { ...shown(device), changed: false, ...(unsure ? { unsure } : {}) }
 }

@@ -1,6 +1,6 @@
 import { QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
-import { sameIdentity } from '../model/identity.ts'
+import { type Identity, isIdentified, sameIdentity } from '../model/identity.ts'
 import type { QubeName } from '../model/names.ts'
 import type { QrexecResult } from '../qubes/qrexec.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
@@ -22,7 +22,7 @@ export function noProxy(qube: QubeName, role: 'frontend' | 'backend', detail?: s
  * @throws QusbError
  */
 export function requireProxies(backend: QubeSurvey, frontend: QubeSurvey | null): void {
-  if (!backend.proxy.usbExport) throw noProxy(backend.qube, 'backend')
+  if (backend.byQubesd === undefined && !backend.proxy.usbExport) throw noProxy(backend.qube, 'backend')
   if (frontend !== null && !frontend.proxy.usbAttach) throw noProxy(frontend.qube, 'frontend')
 }
 
@@ -113,13 +113,22 @@ export function explainFailure(
       ...detail,
     })
   }
-  return new QusbError('ATTACH_FAILED', `${frontend} could not attach ${at}`, {
+  const code = result.failure === 'CONFLICT' ? 'CONFLICT' : 'ATTACH_FAILED'
+  return new QusbError(code, `${frontend} could not attach ${at}`, {
     hint: `Look at the kernel logs of ${frontend} and ${chosen.backend} (journalctl -k).`,
     detail: result.stderr ?? `the USB proxy gave no reason (exit code ${result.exitCode ?? 'unknown'})`,
   })
 }
 
-/** Whether two looks saw one device at one place: identity, and the numbers that a replug changes. */
-export function isSame(a: Device, b: Device): boolean {
-  return a.busnum === b.busnum && a.devnum === b.devnum && sameIdentity(a, b)
+/** What tells one plug of a device from the next, and from that of another device. */
+type Plugged = Identity & Pick<Device, 'busnum' | 'devnum'>
+
+/**
+ * Whether two looks saw one device at one place: identity, and the numbers that a replug changes. What one of them does
+ * not know, since it is by qubesd's word, is taken to be the same.
+ */
+export function isSame(a: Plugged, b: Plugged): boolean {
+  const sameNumbers =
+    a.busnum === b.busnum && (a.devnum === b.devnum || a.devnum === null || b.devnum === null)
+  return sameNumbers && (!isIdentified(a) || !isIdentified(b) || sameIdentity(a, b))
 }

@@ -1,4 +1,6 @@
+import { QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
+import { isIdentified } from '../model/identity.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
@@ -34,4 +36,12 @@ export async function findDevice(context: Context, { backend, selector }: Device
   const [first] = asked.names
   if (first !== undefined && (backend !== undefined || surveys.length === 0)) surveyOf(seen, first)
   return { device: chooseDevice(surveys, selector, namingOf(context.site)), surveys, seen }
+}
+
+/** What lasts is about what a device is, so that must be known. @throws QusbError REFUSED */
+export function requireIdentified(device: Device): void {
+  if (isIdentified(device)) return
+  throw new QusbError('REFUSED', `qubesd does not say what ${device.backend}:${device.port} is`, {
+    hint: `Only ${device.backend} itself can tell: qusb list ${device.backend} says why it is not asked.`,
+  })
 }

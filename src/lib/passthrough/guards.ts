@@ -30,7 +30,10 @@ export function guardsAgainst(device: Device): string[] {
   if (device.inputForDom0) {
     reasons.push('dom0 is typing or pointing with it: you might lose the keyboard or mouse you are using')
   }
-  for (const usage of device.usage)
+  if (device.inputForDom0 === null && mayType(device)) {
+    reasons.push('dom0 may be typing or pointing with it: qubesd does not say')
+  }
+  for (const usage of device.usage ?? [])
     reasons.push(`it is in use in ${device.backend}: ${describeUsage(usage)}; data would be lost`)
   return reasons
 }
@@ -67,7 +70,10 @@ export function attachWarnings(device: Device, survey: QubeSurvey): Warning[] {
   const say = (code: string, message: string, hint: string | null = null): void => {
     warnings.push({ qube: device.backend, code, message, hint })
   }
-  if (device.interfaces.some((code) => code.startsWith('0301')) && !device.inputForDom0) {
+  if (device.usage === null && mayStore(device)) {
+    say('USAGE', `whether ${device.backend} itself uses ${describeDevice(device)} is not known`)
+  }
+  if (device.interfaces.some((code) => code.startsWith('0301')) && device.inputForDom0 !== true) {
     say(
       'TYPES',
       `${describeDevice(device)} can type or point: whoever controls it controls what the qube is told`,
@@ -81,6 +87,12 @@ export function attachWarnings(device: Device, survey: QubeSurvey): Warning[] {
   }
   return warnings
 }
+
+/** By its interfaces; one of which none is known may be anything. */
+const mayType = ({ interfaces }: Device): boolean =>
+  interfaces.length === 0 || interfaces.some((code) => code.startsWith('03'))
+const mayStore = ({ interfaces }: Device): boolean =>
+  interfaces.length === 0 || interfaces.some((code) => code.startsWith('08'))
 
 /** A HID interface that is neither keyboard nor mouse by its protocol, or a smartcard: what a security key shows. */
 export function isSecurityKey(device: Device): boolean {

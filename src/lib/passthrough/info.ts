@@ -62,9 +62,10 @@ export function adviseOn(device: ListedDevice, survey: Pick<QubeSurvey, 'ctapPro
   if (has('0301')) {
     advice.push({
       kind: 'types',
-      text: device.inputForDom0
-        ? 'dom0 is typing or pointing with it right now.'
-        : 'It can type or point: a qube that gets it takes its keys as yours.',
+      text:
+        device.inputForDom0 === true
+          ? 'dom0 is typing or pointing with it right now.'
+          : 'It can type or point: a qube that gets it takes its keys as yours.',
     })
   }
   if (has('08'))
@@ -94,7 +95,7 @@ export function adviseOn(device: ListedDevice, survey: Pick<QubeSurvey, 'ctapPro
       })
     }
   }
-  for (const usage of device.usage) {
+  for (const usage of device.usage ?? []) {
     advice.push({
       kind: 'in-use',
       text: `It is in use in ${device.backend}: ${describeUsage(usage)}. Taking it away would lose data.`,

@@ -3,6 +3,7 @@ import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
 import { type QubeSurvey, type SurveyFailure, type SurveyResult, surveyQube } from '../qubes/survey.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 import type { FoundBackends } from './backends.ts'
 import type { Context } from './context.ts'
 import { whyNotThere } from './qube-directory.ts'
@@ -15,28 +16,30 @@ export interface Look {
 }
 
 /**
- * Surveys qubes, all at once. One that is not there or is paused, by qubesd's word, is not asked.
+ * Surveys qubes, all at once. One that is not there or is paused, by qubesd's word, is not asked. Of a backend where nothing
+ * can be run qubesd's word is taken for what it has.
  * @param options.heedSignal false while something is being undone: then an interrupt no longer stops the looking
+ * @param options.frontends those of them that are no backends: what one has is its own word, or nobody's
  * @param options.found backends that qubesd adds: they are surveyed as soon as it has told of them
  * @throws QusbError INTERRUPTED or TERMINATED when the user interrupts
  */
 export async function lookAt(
   context: Context,
   qubes: Iterable<QubeName>,
-  options: { heedSignal?: boolean; found?: Promise<FoundBackends> } = {},
+  options: { heedSignal?: boolean; frontends?: readonly QubeName[]; found?: Promise<FoundBackends> } = {},
 ): Promise<Look> {
   const heed = options.heedSignal ?? true
   const results = new Map<QubeName, Promise<SurveyResult>>()
   const known = await context.directory.qubes()
   const begin = (name: QubeName): void => {
     if (results.has(name)) return
-    const failure = whyNotThere(known, name)
-    results.set(
-      name,
-      failure === undefined
-        ? surveyQube(context.site, name, heed ? { signal: context.signal } : {})
-        : Promise.resolve({ failure }),
-    )
+    const failure = whyNotThere(known, name, isManagementQube(context.site))
+    if (failure !== undefined) {
+      results.set(name, Promise.resolve({ failure }))
+      return
+    }
+    const asked = surveyQube(context.site, name, heed ? { signal: context.signal } : {})
+    results.set(name, options.frontends?.includes(name) === true ? asked : orByQubesd(context, asked, heed))
   }
   for (const name of qubes) begin(name)
   for (const name of (await options.found)?.running ?? []) begin(name)
@@ -48,6 +51,23 @@ export async function lookAt(
   }
   if (heed) context.signal.throwIfAborted()
   return look
+}
+
+/** qubesd's word, where nothing can be run in the backend and qubesd tells of it. */
+async function orByQubesd(
+  context: Context,
+  asked: Promise<SurveyResult>,
+  heedSignal: boolean,
+): Promise<SurveyResult> {
+  const own = await asked
+  if (!('failure' in own) || own.failure.noShell !== true) return own
+  const signal = heedSignal ? context.signal : new AbortController().signal
+  // From a management qube others may be hidden by policy.
+  const all = !isManagementQube(context.site)
+  return await context.directory.askMore<SurveyResult>(signal, own, async (asking, qubes) => {
+    const { surveyByAdmin } = await import('../qubes/admin/survey.ts')
+    return { survey: await surveyByAdmin(asking, own.failure, [...qubes.values()], all) }
+  })
 }
 
 /** The survey of one qube. @throws QusbError why there is none */
@@ -76,6 +96,15 @@ export function errorToWarning({ code, message, hint }: QusbError): Warning {
 /** What should be said of a survey that was not whole. */
 export function warningsOf(survey: QubeSurvey): Warning[] {
   const warnings: Warning[] = []
+  if (survey.byQubesd !== undefined) {
+    const { message, hint } = survey.byQubesd.because
+    warnings.push({
+      qube: survey.qube,
+      code: 'BY_QUBESD',
+      message: `${message}: what is shown of it is the word of qubesd`,
+      hint: hint ?? null,
+    })
+  }
   if (survey.rejected > 0) {
     warnings.push({
       qube: survey.qube,

@@ -139,10 +139,12 @@ export class QubeDirectory {
 /**
  * Why a qube cannot be asked for anything, as far as qubesd knows; undefined where nothing speaks against it. A paused
  * qube, a preloaded disposable for one, is to be left alone.
+ * @param hidden whether there may be qubes that qubesd does not tell of here: in a management qube
  */
 export function whyNotThere(
   qubes: ReadonlyMap<QubeName, KnownQube> | undefined,
   qube: QubeName,
+  hidden = false,
 ): SurveyFailure | undefined {
   if (qubes === undefined || qube === DOM0) return undefined
   const known = qubes.get(qube)
@@ -151,7 +153,7 @@ export function whyNotThere(
     return {
       qube,
       code: 'NOT_FOUND',
-      message: `there is no qube "${qube}"`,
+      message: `there is no qube "${qube}"${hidden ? ', or policy does not let this one list it' : ''}`,
       hint: like === undefined ? 'qvm-ls lists the qubes.' : `Did you mean ${like}?`,
     }
   }

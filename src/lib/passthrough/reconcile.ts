@@ -1,8 +1,8 @@
 import type { AttachmentRecord } from '../model/attachment.ts'
-import { sameIdentity } from '../model/identity.ts'
 import type { QrexecSocket } from '../qubes/qrexec.ts'
 import { type Moment, readMoment } from '../site/moment.ts'
 import type { Context } from './context.ts'
+import { isSame } from './explain.ts'
 import { endRecords } from './journal.ts'
 import { clearLeftover } from './leftover.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
@@ -28,15 +28,13 @@ export function endingOf(
   const survey = seen.surveys.get(record.backend)
   if (survey === undefined) return null
   const device = deviceAt(survey, record.port)
-  if (
-    device === undefined ||
-    device.busnum !== record.device.busnum ||
-    device.devnum !== record.device.devnum ||
-    !sameIdentity(device, record.device)
-  ) {
+  if (device === undefined || !isSame(device, record.device)) {
     return survey.truncated && device === undefined ? null : 'unplug'
   }
-  if (device.attachedTo === record.frontend || device.state === 'unknown') return null
+  if (device.attachedTo === record.frontend) return null
+  // Of a frontend that was asked qubesd knows that it has it no more, though not who else may.
+  const known = survey.byQubesd?.unheard.includes(record.frontend) === false
+  if (device.state === 'unknown' && !known) return null
   if (device.attachedTo === null && moment.slept > record.slept) return 'suspend'
   return 'other-tool'
 }

@@ -68,7 +68,7 @@ export async function release(context: Context, place: Place, via: Via = 'qrexec
     if (!detached) {
       const why = look.failures.has(place.backend)
         ? failureText(look, place.backend)
-        : `${place.backend} still says that ${place.frontend} has ${place.port}`
+        : `${look.surveys.get(place.backend)?.byQubesd === undefined ? place.backend : 'qubesd'} still says that ${place.frontend} has ${place.port}`
       return { end: 'unresolved', why, detached }
     }
   }
@@ -98,7 +98,7 @@ function failureText(look: Look, qube: QubeName): string {
 
 async function look(context: Context, place: Place): Promise<Look> {
   const qubes = place.stubdom ? [place.backend] : [place.backend, place.frontend]
-  return await lookAt(context, qubes, { heedSignal: false })
+  return await lookAt(context, qubes, { heedSignal: false, frontends: [place.frontend] })
 }
 
 /** Whether the backend says that the frontend has the device, or that it is exported and to nobody yet. */

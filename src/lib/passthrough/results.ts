@@ -137,6 +137,8 @@ export const detachedSchema = attachmentSchema.extend({
   /** null where nobody had it. */
   frontend: qubeNameSchema.nullable(),
   changed: z.boolean(),
+  /** None that this qube may ask about has it; whether another has is not known. */
+  unsure: z.literal(true).optional(),
   error: failureSchema.optional(),
 })
 

@@ -21,12 +21,17 @@ export async function returnToDriver(
   options: { seen?: Look; besides?: QubeName } = {},
 ): Promise<{ kept: string | undefined; seen: Look }> {
   const qubes = options.besides === undefined ? [at.backend] : [at.backend, options.besides]
-  const look = async (): Promise<Look> => await lookAt(context, qubes, { heedSignal: false })
+  const frontends = options.besides === undefined ? [] : [options.besides]
+  const look = async (): Promise<Look> => await lookAt(context, qubes, { heedSignal: false, frontends })
   const isHome = ({ surveys }: Look): boolean => {
     const device = deviceAt(surveys.get(at.backend), at.port)
     return (
       surveys.has(at.backend) &&
-      (device === undefined || device.attachedTo !== null || device.driver === 'usb')
+      // qubesd does not know of drivers, and where nothing can be run nothing could be done.
+      (device === undefined ||
+        device.toldBy === 'qubesd' ||
+        device.attachedTo !== null ||
+        device.driver === 'usb')
     )
   }
   let seen = options.seen ?? (await look())

@@ -91,8 +91,8 @@ function placeOf(
   const record = readState(context.site).state.attachments.find(
     (entry) => entry.backend === backend && entry.port === port && entry.frontend === frontend,
   )
-  if (record === undefined) return { backend, frontend, selector: { kind: 'port', port, text: port } }
-  const { busnum, devnum } = record.device
+  const { busnum, devnum } = record?.device ?? { busnum: 0, devnum: null }
+  if (devnum === null) return { backend, frontend, selector: { kind: 'port', port, text: port } }
   return { backend, frontend, selector: { kind: 'bus-address', busnum, devnum, text: `${busnum}.${devnum}` } }
 }
 

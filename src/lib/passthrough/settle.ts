@@ -1,10 +1,10 @@
 import type { AttachmentRecord } from '../model/attachment.ts'
-import { sameIdentity } from '../model/identity.ts'
 import { removeLeftGrant } from '../qubes/grant.ts'
 import { readMoment } from '../site/moment.ts'
 import { lockDevice } from '../store/place-lock.ts'
 import { readState, type StoreView } from '../store/store.ts'
 import type { Context } from './context.ts'
+import { isSame } from './explain.ts'
 import { endRecords, eventOf, putRecord } from './journal.ts'
 import { clearLeftover } from './leftover.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
@@ -52,7 +52,7 @@ async function settleLocked(context: Context, record: AttachmentRecord): Promise
   const running = await findRunningQubes(context)
   if (running === undefined) return [say(record, 'UNRESOLVED', context.directory.whyUnknown().message)]
   const qubes = [record.backend, record.frontend].filter((qube) => running.has(qube))
-  const look = await lookAt(context, qubes)
+  const look = await lookAt(context, qubes, { frontends: [record.frontend] })
   const ending = endingOf(record, look, running, readMoment(context.site))
 
   if (record.phase === 'attaching' && record.goal === 'attached' && cameThrough(record, look)) {
@@ -93,9 +93,7 @@ function cameThrough(record: AttachmentRecord, look: Look): boolean {
     device !== undefined &&
     pending !== true &&
     device.attachedTo === record.frontend &&
-    device.busnum === record.device.busnum &&
-    device.devnum === record.device.devnum &&
-    sameIdentity(device, record.device)
+    isSame(device, record.device)
   )
 }
 

@@ -85,9 +85,12 @@ function compareDevices(before: Sight, after: Sight): Change[] {
   return [...gone, ...come]
 }
 
-/** A backend that does not know for the moment has not taken the device from anybody. */
+/**
+ * A backend that does not know for the moment has not taken the device from anybody. By qubesd's word it is only unknown
+ * whether another has it.
+ */
 function holderOf(is: Device, was: Device): QubeName | null {
-  return is.state === 'unknown' ? was.attachedTo : is.attachedTo
+  return is.state === 'unknown' && is.toldBy === 'backend' ? was.attachedTo : is.attachedTo
 }
 
 /** The devices that a listing shows, by place. */

@@ -44,7 +44,7 @@ export async function startQube(context: Context, qube: QubeName): Promise<void>
   context.progress(`waiting until ${qube} takes calls`)
   for (const deadline = Date.now() + ANSWER_MS; ; await sleep(POLL_MS)) {
     context.directory.forget()
-    const look = await lookAt(context, [qube])
+    const look = await lookAt(context, [qube], { frontends: [qube] })
     // Where policy keeps a management qube from looking into it, qubesd's word has to do.
     if (look.surveys.has(qube) || look.failures.get(qube)?.code === 'REFUSED') return
     if (Date.now() > deadline) surveyOf(look, qube)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QusbError } from '../errors.ts'
-import { formatVidPid } from '../model/identity.ts'
+import { formatVidPid, isIdentified } from '../model/identity.ts'
 import type { QrexecResult } from '../qubes/qrexec.ts'
 import type { Chosen } from './attach-choice.ts'
 import type { Context } from './context.ts'
@@ -24,8 +24,15 @@ export async function verifyAttach(
   const { place, device } = chosen
   const deadline = Date.now() + SHOW_MS
   for (;;) {
-    const seen = await lookAt(context, place.stubdom ? [place.backend] : [place.backend, place.frontend])
-    const now = deviceAt(seen.surveys.get(place.backend), place.port)
+    const seen = await lookAt(context, place.stubdom ? [place.backend] : [place.backend, place.frontend], {
+      frontends: [place.frontend],
+    })
+    const survey = seen.surveys.get(place.backend)
+    const now = deviceAt(survey, place.port)
+    // After an attach that failed qubesd may still believe in it (FACTS section 4), and there is nobody else to ask.
+    if (survey?.byQubesd !== undefined && (result.end !== 'exit' || result.exitCode !== 0)) {
+      throw explainFailure(device, place.frontend, result, seen, timeoutMs)
+    }
     if (now?.attachedTo === place.frontend) {
       if (!isSame(now, device)) throw swapped(place, formatVidPid(now))
       if (place.stubdom || isInFrontend(chosen, seen)) return
@@ -55,11 +62,18 @@ function isInFrontend(chosen: Chosen, seen: Look): boolean {
   )
   if (file === undefined) return false
   const imported = survey?.imports.find(
-    (entry) => sameVhciPort(entry.vhciPort, file.vhciPort) && carries(entry, device),
+    (entry) =>
+      sameVhciPort(entry.vhciPort, file.vhciPort) && (device.devnum === null || carries(entry, device)),
   )
   if (imported === undefined) return false
-  const sameSerial = imported.serial === device.serial || imported.serialUnsafe || device.serialUnsafe
-  if (imported.vendorId !== device.vendorId || imported.productId !== device.productId || !sameSerial) {
+  // qubesd writes serials in ASCII.
+  const sameSerial =
+    device.toldBy === 'qubesd' ||
+    imported.serial === device.serial ||
+    imported.serialUnsafe ||
+    device.serialUnsafe
+  const sameModel = imported.vendorId === device.vendorId && imported.productId === device.productId
+  if (isIdentified(device) && !(sameModel && sameSerial)) {
     throw swapped(place, formatVidPid(imported))
   }
   return true

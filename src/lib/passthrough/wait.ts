@@ -1,5 +1,6 @@
 import { QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 import { requireAlias } from './choose.ts'
 import type { Context } from './context.ts'
 import { type DeviceWords, findDevice } from './find-device.ts'
@@ -24,7 +25,10 @@ export async function waitForDevice(
 ): Promise<void> {
   const { backend, selector } = words
   if (selector.kind === 'alias') requireAlias(selector.alias, namingOf(context.site))
-  const unknown = backend === undefined ? undefined : whyNotThere(await context.directory.qubes(), backend)
+  const unknown =
+    backend === undefined
+      ? undefined
+      : whyNotThere(await context.directory.qubes(), backend, isManagementQube(context.site))
   if (unknown?.code === 'NOT_FOUND') throw failureToError(unknown)
   if ((await lookFor(context, words)) !== undefined) return
 

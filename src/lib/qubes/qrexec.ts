@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { execa } from 'execa'
+import type { ErrorCode } from '../errors.ts'
 import { parseQubeName, type QubeName } from '../model/names.ts'
 import { cleanStderr } from '../model/text.ts'
 import type { Site } from '../site/site.ts'
@@ -30,6 +31,8 @@ export interface QrexecResult {
   exitCode: number | null
   stdout: Buffer
   stderr: string | undefined
+  /** What a call that went by qubesd came to there. */
+  failure?: ErrorCode
 }
 
 /** How a call ends that policy refuses, without a word (docs/facts.md#silent-failures). */

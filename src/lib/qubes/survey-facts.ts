@@ -100,12 +100,19 @@ export interface QubeSurvey {
   proxy: { usbAttach: boolean; usbDetach: boolean; usbExport: boolean }
   /** It serves security keys to other qubes (`ctap.*`, `u2f.*`). */
   ctapProxy: boolean
+  /**
+   * All of it is qubesd's word, since nothing can be run in the qube: why, and which frontends policy does not let be asked
+   * for what they have.
+   */
+  byQubesd?: { because: SurveyFailure; unheard: readonly QubeName[] }
 }
 
 /** Why a qube could not be surveyed; becomes a warning, or an error where the qube was named. */
 export interface SurveyFailure {
   qube: QubeName
   code: ErrorCode
+  /** Nothing can be run in it, now or later, though it may well run. */
+  noShell?: true
   message: string
   hint?: string
   detail?: string

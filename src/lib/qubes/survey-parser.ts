@@ -122,6 +122,7 @@ function toDevice(
     {
       backend: qube,
       port: facts.port,
+      toldBy: 'backend',
       busnum: facts.busnum,
       devnum: facts.devnum,
       vendorId: facts.vendorId,

@@ -81,7 +81,8 @@ function describeRefusal(site: Site, qube: QubeName): SurveyFailure {
   return {
     qube,
     code: 'REFUSED',
-    message: `the Qubes policy refuses this qube the call qubes.VMShell to ${qube}, so its devices cannot be seen`,
+    noShell: true,
+    message: `the Qubes policy refuses this qube the call qubes.VMShell to ${qube}, so it cannot be looked into`,
     hint: policyLine(site, 'qubes.VMShell', qube),
   }
 }
@@ -116,7 +117,8 @@ function describeEnd(qube: QubeName, result: QrexecResult, site: Site, timeoutMs
         ? withDetail(result, {
             qube,
             code: 'NO_PROXY',
-            message: `${qube} has no service qubes.VMShell, so its devices cannot be seen`,
+            noShell: true,
+            message: `${qube} has no service qubes.VMShell, so it cannot be looked into`,
             hint: `Install the package qubes-core-agent in the template of ${qube}.`,
           })
         : withDetail(result, {

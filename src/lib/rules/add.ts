@@ -5,7 +5,7 @@ import { formatVidPid } from '../model/identity.ts'
 import type { Selector } from '../model/selector.ts'
 import { describeDevice } from '../passthrough/choose.ts'
 import type { Context } from '../passthrough/context.ts'
-import { findDevice } from '../passthrough/find-device.ts'
+import { findDevice, requireIdentified } from '../passthrough/find-device.ts'
 import type { Warning } from '../passthrough/results.ts'
 import { readAliases } from '../store/aliases.ts'
 import { qubeNames } from './aliases.ts'
@@ -50,6 +50,7 @@ export async function addRule(context: Context, request: AddRequest): Promise<Ru
   let backend: string = words.backend ?? ANY
   if (selector !== null && PLACES.includes(selector.kind) && !request.port) {
     const { device } = await findDevice(context, { backend: words.backend, selector })
+    requireIdentified(device)
     deviceText = identityText(device)
     backend = device.backend
     if (device.serial === null) warnings.push(warnOfNoSerial(device))

@@ -12,7 +12,7 @@ import type { Device } from '../model/device.ts'
 import { DOM0, parseQubeName } from '../model/names.ts'
 import { describeDevice, namedDeviceWords } from '../passthrough/choose.ts'
 import type { Context } from '../passthrough/context.ts'
-import { type DeviceWords, findDevice } from '../passthrough/find-device.ts'
+import { type DeviceWords, findDevice, requireIdentified } from '../passthrough/find-device.ts'
 import type { Warning } from '../passthrough/results.ts'
 import { listQrexecSockets } from '../qubes/qrexec.ts'
 import { readAliases, updateAliases } from '../store/aliases.ts'
@@ -107,6 +107,7 @@ export async function listAliases(context: Context): Promise<AliasListResult> {
 }
 
 function nameDevice(device: Device, pin: boolean): NamedDevice {
+  requireIdentified(device)
   const { vendorId, productId, serial } = device
   return {
     vendorId,

@@ -27,6 +27,7 @@ export function imagineDevice(
   return {
     // A place that no device has: rules about a place are not about it.
     port: '999-999' as Device['port'],
+    toldBy: 'backend',
     busnum: 999,
     devnum: 999,
     serialUnsafe: false,

@@ -5,6 +5,7 @@ import { findAssignments } from '../passthrough/assignments.ts'
 import type { Context } from '../passthrough/context.ts'
 import { whyNotThere } from '../passthrough/qube-directory.ts'
 import type { Assignment } from '../qubes/admin/device-lines.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 import { readAliases } from '../store/aliases.ts'
 import { imagineDevice } from './candidates.ts'
 import { findCover } from './covers.ts'
@@ -94,7 +95,7 @@ async function findUnknownQubes(context: Context, rules: readonly Rule[]): Promi
   const known = await context.directory.qubes()
   return rules.flatMap((rule) =>
     [rule.backend, rule.frontend].flatMap((name): Finding[] => {
-      const absent = name === null ? undefined : whyNotThere(known, name)
+      const absent = name === null ? undefined : whyNotThere(known, name, isManagementQube(context.site))
       if (absent?.code !== 'NOT_FOUND') return []
       return [{ code: 'no-qube', rule: showRule(rule), message: absent.message, hint: absent.hint ?? null }]
     }),

@@ -14,6 +14,7 @@ import type { Warning } from '../passthrough/results.ts'
 import { seeQubes } from '../passthrough/sight.ts'
 import { findDenyRule } from '../qubes/policy.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 import { candidatesOf, imagineDevice } from './candidates.ts'
 import { type Candidate, type Decision, decide } from './decide.ts'
 import { requireRules } from './load.ts'
@@ -151,7 +152,7 @@ async function findRefusals(context: Context, { device }: Candidate, frontend: Q
     }
   }
   const known = await context.directory.qubes()
-  const absent = whyNotThere(known, frontend)
+  const absent = whyNotThere(known, frontend, isManagementQube(context.site))
   if (absent?.code === 'NOT_FOUND') {
     notes.push({ code: absent.code, message: absent.message, hint: absent.hint ?? null })
     return notes

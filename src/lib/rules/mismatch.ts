@@ -28,6 +28,7 @@ export function whyNotSelected(selector: Selector, candidate: Candidate, action:
     case 'identity':
       return whyOtherIdentity(selector, device)
     case 'bus-address':
+      if (device.devnum === null) return 'its bus address is not known'
       return `it is at bus address ${device.busnum}.${device.devnum}, not at ${selector.text}`
     case 'class':
       return device.interfaces.length === 0

@@ -4,6 +4,7 @@ import { QusbError } from '../errors.ts'
 import { inspectDirectory, makeDirectory } from './owned-path.ts'
 import { planFile, planPieces } from './setup-pieces.ts'
 import type { Site } from './site.ts'
+import { requireDom0 } from './standpoint.ts'
 
 /** Who the directories are to belong to. */
 export interface Owner {
@@ -97,12 +98,13 @@ export function carryOut(plan: readonly SetupStep[]): void {
 
 /**
  * Who owns what is set up: root, with the group that may use qusb; where somebody else has a dom0 of his own, he.
- * @throws QusbError USAGE, NOT_FOUND for the group
+ * @throws QusbError USAGE, NOT_FOUND for the group; REFUSED in a management qube, where nothing is set up
  */
 export function findOwner(
   site: Site,
   { group, groupFile, uid }: { group: string; groupFile: string; uid: number | undefined },
 ): Owner {
+  requireDom0(site)
   const state = lstatSync(site.stateDir, { throwIfNoEntry: false })
   if (uid !== undefined && uid !== 0 && state?.uid === uid) {
     return { uid, gid: state.gid, user: String(uid), group: String(state.gid) }

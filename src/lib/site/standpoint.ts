@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { QusbError } from '../errors.ts'
 import { parseQubeName } from '../model/names.ts'
 import type { Site } from './site.ts'
 
@@ -19,4 +20,17 @@ export function hasQubesd(site: Site): boolean {
 /** What policy calls this qube; its host name is its name unless somebody changed it. */
 export function ownName(site: Site): string {
   return parseQubeName(site.qubeName ?? hostname()) ?? 'THIS-QUBE'
+}
+
+/** How to make in a management qube what `setup dom0` makes in dom0, as far as it is of use there: a line for a shell. */
+export function makeDirectoriesHint({ stateDir, configDir, runDir }: Site): string {
+  return `sudo install -d -m 2770 -g qubes ${stateDir} ${runDir} && sudo install -d -m 2775 -g qubes ${configDir} ${configDir}/rules.d`
+}
+
+/** @throws QusbError REFUSED for what is dom0's, asked for in a management qube */
+export function requireDom0(site: Site): void {
+  if (!isManagementQube(site)) return
+  throw new QusbError('REFUSED', 'this is a management qube: setup installs in dom0, from dom0', {
+    hint: `Here qusb needs its directories only: ${makeDirectoriesHint(site)}`,
+  })
 }

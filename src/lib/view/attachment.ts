@@ -1,3 +1,4 @@
+import { formatVidPid } from '../model/identity.ts'
 import type { Attachment, AttachResult, DetachResult, PlanStep } from '../passthrough/results.ts'
 import { placeWords } from './device-words.ts'
 import { paint, plain, sentence, type Terminal } from './terminal.ts'
@@ -31,10 +32,10 @@ export function renderDetach(result: DetachResult, terminal: Terminal): string {
       const device = deviceWords(each)
       const from = each.frontend === null ? '' : ` from ${each.frontend}`
       if (each.error === undefined) {
-        return sentence(
-          each.changed ? `Detached ${device}${from}.` : `${device} is not attached: nothing to do.`,
-          terminal,
-        )
+        const untouched = each.unsure
+          ? `${device} is with no qube that this one may ask about: nothing was done.`
+          : `${device} is not attached: nothing to do.`
+        return sentence(each.changed ? `Detached ${device}${from}.` : untouched, terminal)
       }
       const { code, message, hint, detail } = each.error
       const words = sentence(`Could not detach ${device}${from}: ${message} [${code}]`, terminal)
@@ -49,7 +50,7 @@ export function renderDetach(result: DetachResult, terminal: Terminal): string {
 
 /** `sys-usb:2-1 (SanDisk Cruzer Blade, 0781:5567)` */
 function deviceWords(attachment: Omit<Attachment, 'frontend' | 'since'>): string {
-  return `${placeWords(attachment)} (${attachment.description}, ${attachment.vendorId}:${attachment.productId})`
+  return `${placeWords(attachment)} (${attachment.description}, ${formatVidPid(attachment)})`
 }
 
 function renderPlan(head: string, plan: readonly PlanStep[], terminal: Terminal): string {

@@ -1,3 +1,4 @@
+import { formatVidPid } from '../model/identity.ts'
 import type { ListedDevice } from '../passthrough/results.ts'
 import {
   driftSentence,
@@ -35,7 +36,7 @@ export function renderDeviceList(devices: readonly ListedDevice[], terminal: Ter
     return [
       { text: placeWords(device), style: quiet },
       ...(hasAliases ? [{ text: device.aliases.join(' '), style: quiet }] : []),
-      { text: `${device.vendorId}:${device.productId}`, style: quiet },
+      { text: formatVidPid(device), style: quiet },
       { text: kindWords(device), style: quiet },
       ...(hasSerials ? [{ text: serials[i] ?? '', style: quiet }] : []),
       { text: speedWords(device.speed), style: quiet },
@@ -60,7 +61,7 @@ export function renderDeviceLines(devices: readonly ListedDevice[]): string {
       const fields = [
         device.backend,
         device.port,
-        `${device.vendorId}:${device.productId}`,
+        formatVidPid(device),
         device.serial ?? '-',
         device.class ?? '-',
         device.description,

@@ -1,3 +1,4 @@
+import { formatVidPid } from '../model/identity.ts'
 import { busOf, comparePorts, type Port, parentPort } from '../model/port.ts'
 import type { ListedDevice } from '../passthrough/results.ts'
 import { holderWords, namedKindWords, noteWords, speedWords } from './device-words.ts'
@@ -73,7 +74,7 @@ function nodeWords(node: Node, width: number, terminal: Terminal): string {
     holder.text === '' ? '' : `${arrow} ${holder.text}`,
     ...noteWords(device).map((note) => `(${note})`),
   ].filter((words) => words !== '')
-  const text = `${device.port}  ${device.vendorId}:${device.productId}  ${plain(namedKindWords(device), terminal)}`
+  const text = `${device.port}  ${formatVidPid(device)}  ${plain(namedKindWords(device), terminal)}`
   const tail = after.length === 0 ? '' : `  ${after.join('  ')}`
   const line = cutToWidth(text, Math.max(width - tail.length, 12), terminal.unicode)
   const whole = cutToWidth(line + tail, width, terminal.unicode)

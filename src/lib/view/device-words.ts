@@ -49,7 +49,8 @@ export function noteWords(device: ListedDevice): string[] {
   if (device.hub) notes.push('hub')
   else if (device.hidden) notes.push('hidden')
   if (device.inputForDom0) notes.push('dom0 input')
-  if (device.usage.length > 0) notes.push('in use')
+  if ((device.usage?.length ?? 0) > 0) notes.push('in use')
+  if (device.toldBy === 'qubesd') notes.push("qubesd's word")
   if (device.assignment !== null)
     notes.push(`${MODE_WORDS[device.assignment.mode]} ${device.assignment.frontend}`)
   return notes

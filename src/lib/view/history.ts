@@ -1,4 +1,5 @@
 import type { HistoryEvent } from '../model/event.ts'
+import { formatVidPid } from '../model/identity.ts'
 import type { HistoryResult } from '../passthrough/results.ts'
 import { placeWords } from './device-words.ts'
 import { type Cell, drawTable } from './table.ts'
@@ -22,7 +23,7 @@ export function renderHistory(result: HistoryResult, terminal: Terminal): string
       { text: localTime(event.at) },
       { text: event.what, style: styleOf(event) },
       { text: placeWords(event) },
-      { text: `${event.vendorId}:${event.productId}` },
+      { text: formatVidPid(event) },
       { text: event.description },
       { text: event.frontend },
       { text: event.rule === null ? (event.user ?? '') : `${event.user ?? ''} (rule ${event.rule})`.trim() },
@@ -50,7 +51,7 @@ export function renderHistoryLines(result: HistoryResult): string {
         event.what,
         event.backend,
         event.port,
-        `${event.vendorId}:${event.productId}`,
+        formatVidPid(event),
         event.serial,
         event.description,
         event.frontend,

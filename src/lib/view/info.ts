@@ -1,3 +1,5 @@
+import type { Usage } from '../model/device.ts'
+import { formatVidPid } from '../model/identity.ts'
 import type { InfoResult } from '../passthrough/results.ts'
 import { driftSentence, placeWords, speedWords } from './device-words.ts'
 import { localTime, paint, plain, sentence, type Terminal } from './terminal.ts'
@@ -6,7 +8,7 @@ import { localTime, paint, plain, sentence, type Terminal } from './terminal.ts'
 export function renderInfo(result: InfoResult, terminal: Terminal): string {
   const { device } = result
   const facts: [string, string | null][] = [
-    ['port', `${placeWords(device)} (bus ${device.busnum}, device ${device.devnum})`],
+    ['port', `${placeWords(device)} (bus ${device.busnum}, device ${device.devnum ?? 'not known'})`],
     ['identity', identityWords(device)],
     ['alias', device.aliases.join(', ') || null],
     [
@@ -17,11 +19,15 @@ export function renderInfo(result: InfoResult, terminal: Terminal): string {
     ['class', device.class],
     ['speed', speedWords(device.speed) || null],
     ['controller', device.controller],
-    ['driver', device.driver ?? 'none'],
+    ['driver', device.driver ?? (device.toldBy === 'qubesd' ? null : 'none')],
     ['state', stateWords(device)],
     ['since', device.since === null ? null : localTime(device.since)],
     ['by', byWords(device.by)],
-    ...device.usage.map((use): [string, string] => ['in use', usageWords(use)]),
+    [
+      'told by',
+      device.toldBy === 'qubesd' ? 'qubesd: what dom0 types on and what is in use is not known' : null,
+    ],
+    ...(device.usage ?? []).map((use): [string, string] => ['in use', usageWords(use)]),
     ...result.interfaces.map((each): [string, string] => [
       'interface',
       `${each.code}  ${each.words}${each.driver === null ? '' : `  (driver ${each.driver})`}`,
@@ -40,11 +46,12 @@ export function renderInfo(result: InfoResult, terminal: Terminal): string {
 }
 
 function identityWords(device: InfoResult['device']): string {
-  return `${device.vendorId}:${device.productId}${device.serial === null ? '' : `@${device.serial}`}`
+  return `${formatVidPid(device)}${device.serial === null ? '' : `@${device.serial}`}`
 }
 
 function stateWords(device: InfoResult['device']): string {
   if (device.state === 'free') return 'free'
+  if (device.toldBy === 'qubesd' && device.attachedTo === null) return 'not known'
   if (device.attachedTo === null) return 'unknown: the backend names a holder that cannot be'
   return device.state === 'attached'
     ? `attached to ${device.attachedTo}`
@@ -56,7 +63,7 @@ function byWords(by: InfoResult['device']['by']): string | null {
   return by.rule === null ? by.user : `${by.user}, by rule ${by.rule}`
 }
 
-function usageWords(use: InfoResult['device']['usage'][number]): string {
+function usageWords(use: Usage): string {
   const what = use.what === null ? '' : ` ${use.what}`
   switch (use.kind) {
     case 'mounted':

@@ -1,4 +1,5 @@
 import { QusbError } from '../errors.ts'
+import { formatVidPid } from '../model/identity.ts'
 import type { Attachment, ListedDevice } from '../passthrough/results.ts'
 import { findAlike, holderWords, namedKindWords, noteWords, placeWords } from './device-words.ts'
 import { cutToWidth, displayWidth } from './display-width.ts'
@@ -21,7 +22,7 @@ export async function chooseDevice<D extends ListedDevice>(
   const alike = findAlike(devices)
   const rows = devices.map((device) => [
     placeWords(device),
-    `${device.vendorId}:${device.productId}`,
+    formatVidPid(device),
     namedKindWords(device) + (alike(device) && device.serial !== null ? `, serial ${device.serial}` : ''),
     [holderWords(device).text, ...noteWords(device)].filter((words) => words !== '').join(', '),
   ])
@@ -61,7 +62,7 @@ export async function chooseAttachments<A extends Omit<Attachment, 'since'>>(
   const terminal = describeTerminal(process.stderr, process.env)
   const rows = attachments.map((each) => [
     placeWords(each),
-    `${each.vendorId}:${each.productId}`,
+    formatVidPid(each),
     each.description,
     `in ${each.frontend}`,
   ])

@@ -1,3 +1,4 @@
+import { formatVidPid } from '../model/identity.ts'
 import type { WatchEvent } from '../passthrough/results.ts'
 import { placeWords } from './device-words.ts'
 import { localTime, plain, type Terminal } from './terminal.ts'
@@ -12,7 +13,7 @@ function describe(event: WatchEvent): string {
   const device =
     event.backend === null || event.port === null
       ? ''
-      : `${placeWords({ backend: event.backend, port: event.port })} (${event.description}, ${event.vendorId}:${event.productId})`
+      : `${placeWords({ backend: event.backend, port: event.port })} (${event.description}, ${formatVidPid({ vendorId: event.vendorId ?? '0000', productId: event.productId ?? '0000' })})`
   switch (event.event) {
     case 'watching':
       return event.source === 'qubesd'

@@ -9,6 +9,7 @@ import type { Rule } from '../../../src/lib/rules/rule.ts'
 export const DEVICE: Device = {
   backend: 'sys-usb' as QubeName,
   port: '2-1' as Port,
+  toldBy: 'backend',
   busnum: 2,
   devnum: 3,
   vendorId: '0951',

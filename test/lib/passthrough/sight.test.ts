@@ -10,6 +10,7 @@ function device(port: string, more: Partial<Device> = {}): Device {
   return {
     backend: USB,
     port: port as Port,
+    toldBy: 'backend',
     busnum: 2,
     devnum: 3,
     vendorId: '0781',

@@ -11,6 +11,7 @@ export function makeCandidate(
   const device = {
     backend: 'sys-usb',
     port: '2-1',
+    toldBy: 'backend',
     busnum: 2,
     devnum: 5,
     vendorId: '1050',

@@ -10,6 +10,7 @@ export function device(fields: Record<string, unknown> = {}): ListedDevice {
   return listedDeviceSchema.parse({
     backend: 'sys-usb',
     port: '2-1',
+    toldBy: 'backend',
     busnum: 2,
     devnum: 5,
     vendorId: '0781',
@@ -76,8 +77,9 @@ export const deviceArbitrary: fc.Arbitrary<ListedDevice> = fc
   .record({
     backend: qubeArbitrary,
     port: portArbitrary,
+    toldBy: fc.constantFrom('backend' as const, 'qubesd' as const),
     busnum: number,
-    devnum: number,
+    devnum: fc.option(number),
     vendorId: hex(4),
     productId: hex(4),
     serial: fc.option(cleanArbitrary),

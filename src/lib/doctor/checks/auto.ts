@@ -11,7 +11,7 @@ export const watcherCheck: Check = {
   id: 'watcher',
   title: 'attach by rule',
   about: 'Whether there are rules that attach, and nothing that applies them.',
-  run: async ({ context: { site, user } }) => {
+  run: async ({ context: { site, user }, management }) => {
     if (await isWatcherThere(site)) return [well('a watcher runs')]
     const loaded = loadRules(site)
     const attaching = 'rules' in loaded ? loaded.rules.filter(({ action }) => action !== 'deny').length : 0
@@ -20,7 +20,7 @@ export const watcherCheck: Check = {
       warn(
         `${attaching} ${attaching === 1 ? 'rule attaches' : 'rules attach'} devices, and no watcher runs to do it`,
         {
-          fix: `sudo systemctl enable --now qusb-watch@${user}, or for now: qusb watch --auto`,
+          fix: `${management ? '' : `sudo systemctl enable --now qusb-watch@${user}, or for now: `}qusb watch --auto`,
         },
       ),
     ]
@@ -30,6 +30,7 @@ export const watcherCheck: Check = {
 /** What lets a USB qube say that a device came: all of it must still be what was installed. */
 export const hintsCheck: Check = {
   id: 'hints',
+  only: 'dom0',
   title: 'hints of USB qubes',
   about:
     'Whether what was installed in dom0 and in a USB qube, so that it tells of devices at once, is still so.',

@@ -1,10 +1,12 @@
 import { existsSync, statSync } from 'node:fs'
+import type { Context } from '../../passthrough/context.ts'
 import { inspectClient } from '../../qubes/client.ts'
 import { readHistory } from '../../store/history.ts'
-import { type Check, fault, warn, well } from '../check.ts'
+import { type Check, type Finding, fault, faultOf, orWell, warn, well } from '../check.ts'
 
 export const clientCheck: Check = {
   id: 'qrexec-client',
+  only: 'dom0',
   title: 'qrexec-client',
   about: 'Whether it is there, is what its name says, and could not have been exchanged by others.',
   run: async ({ context: { site } }) => {
@@ -35,8 +37,29 @@ export const clientCheck: Check = {
   },
 }
 
+export const clientVmCheck: Check = {
+  id: 'qrexec-client-vm',
+  only: 'management',
+  title: 'qrexec-client-vm',
+  about: 'Whether what calls from a management qube could have been exchanged by others than root.',
+  run: ({ context: { site } }) => {
+    const file = site.qrexecClientVm
+    const stat = statSync(file)
+    const isOurs = stat.uid === 0 || stat.uid === process.getuid?.()
+    if (isOurs && (stat.mode & 0o022) === 0) {
+      return [well(`this is a management qube: calls go by ${file}, and dom0's policy decides on each`)]
+    }
+    return [
+      fault('REFUSED', `${file} could have been exchanged: it can be written by others than root`, {
+        fix: 'Install the package qubes-core-qrexec again.',
+      }),
+    ]
+  },
+}
+
 export const groupCheck: Check = {
   id: 'group',
+  only: 'dom0',
   title: 'group qubes',
   about: 'Whether this user may call qubes.',
   run: ({ context: { site }, user }) => {
@@ -63,7 +86,8 @@ export const qubesdCheck: Check = {
   id: 'qubesd',
   title: 'qubesd',
   about: 'Whether it tells which qubes there are.',
-  run: async ({ context: { site, directory } }) => {
+  run: async ({ context: { site, directory }, management }) => {
+    if (management) return await askFromAfar(directory)
     if (!existsSync(site.qubesdSocket)) {
       return [warn(`there is no ${site.qubesdSocket}: which qubes there are is known from qrexec alone`)]
     }
@@ -78,6 +102,14 @@ export const qubesdCheck: Check = {
   },
 }
 
+/** In a management qube everything goes by qubesd. */
+async function askFromAfar(directory: Context['directory']): Promise<Finding[]> {
+  const qubes = await directory.qubes()
+  if (qubes === undefined) return [faultOf(directory.whyUnknown())]
+  const lacking = directory.warnings().map(({ message, hint }) => warn(message, { fix: hint }))
+  return orWell(lacking, `it tells of ${qubes.size} qubes: those that policy lets this one list`)
+}
+
 /** A clock that was set forward, and back, may be off by this much without a word, ms. */
 const SLACK_MS = 5 * 60 * 1000
 
@@ -86,7 +118,7 @@ export const clockCheck: Check = {
   id: 'clock',
   title: 'clock',
   about: 'Whether it is behind what qusb has written down.',
-  run: ({ context: { site }, program, records }) => {
+  run: ({ context: { site }, program, records, management }) => {
     const written = [
       ...records.map(({ since }) => since),
       ...readHistory(site, { limit: 20 }).events.map(({ at }) => at),
@@ -97,7 +129,7 @@ export const clockCheck: Check = {
     }
     return [
       warn(`it says ${program.now.toISOString()}, and qusb has noted something at ${latest}`, {
-        fix: 'Set it: sudo qvm-sync-clock',
+        fix: management ? 'Set it.' : 'Set it: sudo qvm-sync-clock',
       }),
     ]
   },

@@ -1,33 +1,35 @@
 import { accessSync, constants, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { QusbError } from '../../errors.ts'
+import { makeDirectoriesHint } from '../../site/standpoint.ts'
 import { findDamaged } from '../../store/damaged.ts'
 import { checkDirectory } from '../../store/directory.ts'
 import { readHistory } from '../../store/history.ts'
 import { readState, stateFileOf, updateState } from '../../store/store.ts'
 import { type Check, type Finding, fault, faultOf, orWell, warn, well } from '../check.ts'
 
-const SET_UP = 'sudo qusb setup dom0'
-
 export const directoriesCheck: Check = {
   id: 'directories',
   title: 'directories',
   about: 'Whether they are there, can be written, and not by everybody.',
-  run: ({ context: { site } }) => {
-    const findings = [site.stateDir, site.configDir, site.runDir].flatMap(inspect)
+  run: ({ context: { site }, management }) => {
+    const setUp = management ? makeDirectoriesHint(site) : 'sudo qusb setup dom0'
+    const findings = [site.stateDir, site.configDir, site.runDir].flatMap((directory) =>
+      inspect(directory, setUp),
+    )
     return orWell(findings, `${site.stateDir}, ${site.configDir} and ${site.runDir}`)
   },
 }
 
-function inspect(directory: string): Finding[] {
+function inspect(directory: string, setUp: string): Finding[] {
   try {
     // One that is missing is made where its parent may be written, so it is worth a word only.
-    if (checkDirectory(directory) === undefined) return [warn(`${directory} is missing`, { fix: SET_UP })]
+    if (checkDirectory(directory) === undefined) return [warn(`${directory} is missing`, { fix: setUp })]
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
     return []
   } catch (error) {
     if (error instanceof QusbError) return [faultOf(error)]
-    return [fault('STORE', `${directory} cannot be read and written`, { fix: SET_UP })]
+    return [fault('STORE', `${directory} cannot be read and written`, { fix: setUp })]
   }
 }
 

@@ -17,6 +17,7 @@ const OLD_GRANT_MS = 60_000
 
 export const grantsCheck: Check = {
   id: 'grants',
+  only: 'dom0',
   title: 'grants left over',
   about: 'Lines of policy that outlived their attach. Those of qusb are removed; one of qubesd is told.',
   run: ({ context: { site }, program }) => {
@@ -94,6 +95,7 @@ async function settleOne(context: Context, record: AttachmentRecord): Promise<st
 /** A state file of an import that is over: the proxy's detach would free whatever sits on that port by now. */
 export const stateFilesCheck: Check = {
   id: 'state-files',
+  only: 'dom0',
   title: 'stale state files',
   about:
     'Notes in a frontend of a device that it no longer has, by which another could be cut off. They are removed.',
@@ -159,7 +161,10 @@ export const stuckCheck: Check = {
             }),
         }),
       )
-    return orWell(findings, 'none')
+    const unseen = [...seen.surveys.values()]
+      .filter(({ byQubesd }) => byQubesd !== undefined)
+      .map(({ qube }) => warn(`whether ${qube} has one is not known: it cannot be looked into`, { qube }))
+    return orWell([...findings, ...unseen], 'none')
   },
 }
 

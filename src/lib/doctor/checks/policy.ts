@@ -6,6 +6,7 @@ import { type Check, type Examination, fault, orWell, warn, well } from '../chec
 
 export const policyDirectoryCheck: Check = {
   id: 'policy-directory',
+  only: 'dom0',
   title: 'policy directory',
   about: 'Whether a grant can be written, and counts.',
   run: ({ context: { site } }) => {
@@ -43,6 +44,7 @@ export const policyDirectoryCheck: Check = {
 
 export const policyFilesCheck: Check = {
   id: 'policy-files',
+  only: 'dom0',
   title: 'policy files',
   about: 'A file with a capital letter in its name, or one error in a line, denies every call of the system.',
   run: ({ context: { site } }) => {
@@ -62,6 +64,7 @@ const MOST_CALLS = 5000
 
 export const denyRulesCheck: Check = {
   id: 'deny-rules',
+  only: 'dom0',
   title: 'deny rules',
   about: 'Rules of yours that deny a qube a device, which qusb heeds.',
   run: async (examination) => {

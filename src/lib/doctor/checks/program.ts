@@ -10,11 +10,13 @@ export const nodeCheck: Check = {
   id: 'node',
   title: 'Node.js',
   about: 'Whether Node.js is new enough.',
-  run: ({ program }) => [
+  run: ({ program, management }) => [
     isAtLeast(program.node, LEAST_NODE)
       ? well(program.node)
       : fault('INTERNAL', `${program.node} is too old: qusb needs ${LEAST_NODE} or later`, {
-          fix: 'Update the package nodejs in dom0: sudo qubes-dom0-update nodejs',
+          fix: management
+            ? 'Update the package nodejs in the template of this qube.'
+            : 'Update the package nodejs in dom0: sudo qubes-dom0-update nodejs',
         }),
   ],
 }

@@ -21,13 +21,18 @@ export const answersCheck: Check = {
     const { qubes, seen } = examination
     const findings = qubes.flatMap((qube): Finding[] => {
       const survey = seen.surveys.get(qube)
-      if (survey !== undefined) return warningsOf(survey).map(({ message }) => warn(message, { qube }))
+      if (survey !== undefined) {
+        return warningsOf(survey).map(({ message, hint }) => warn(message, { qube, fix: hint }))
+      }
       const failure = seen.failures.get(qube)
       return failure === undefined
         ? []
         : [faultIn(examination, qube, failure.code, failure.message, { fix: failure.hint ?? null })]
     })
-    return orWell(findings, qubes.join(', '))
+    const unasked = qubes.filter((qube) => !seen.surveys.has(qube) && !seen.failures.has(qube))
+    const asked = qubes.filter((qube) => !unasked.includes(qube)).join(', ')
+    const apart = unasked.length === 0 ? '' : `; ${unasked.join(', ')}: there, and not looked into from here`
+    return orWell(findings, `${asked}${apart}`)
   },
 }
 
@@ -39,8 +44,14 @@ function frontendsOf({ qubes, backends, seen, sockets }: Examination): QubeSurve
 }
 
 function backendsOf({ qubes, backends, seen }: Examination): QubeSurvey[] {
-  return qubes.filter((name) => backends.includes(name)).flatMap((name) => seen.surveys.get(name) ?? [])
+  return qubes
+    .filter((name) => backends.includes(name))
+    .flatMap((name) => seen.surveys.get(name) ?? [])
+    .filter(isOwnWord)
 }
+
+/** qubesd tells of devices, and of nothing else that is in a qube. */
+const isOwnWord = ({ byQubesd }: QubeSurvey): boolean => byQubesd === undefined
 
 export const proxyCheck: Check = {
   id: 'usb-proxy',
@@ -68,13 +79,21 @@ export const proxyCheck: Check = {
       // Not every qube is to get USB devices; a USB qube is there to give them.
       return role === 'backend' ? { ...found, state: 'error' as const, code: 'NO_PROXY' as const } : found
     })
-    return orWell(findings, 'on both sides')
+    const unseen = [...examination.seen.surveys.values()].filter((survey) => !isOwnWord(survey))
+    const unknown = unseen.map(({ qube }) =>
+      warn(`whether ${qube} has the USB proxy is not known: it cannot be looked into`, { qube }),
+    )
+    const where = examination.management
+      ? 'in the USB qubes; frontends are not looked into from here'
+      : 'on both sides'
+    return orWell([...findings, ...unknown], where)
   },
 }
 
 /** The kernel's module in a frontend, and what room it has. */
 export const portsCheck: Check = {
   id: 'vhci-ports',
+  only: 'dom0',
   title: 'virtual USB ports',
   about: 'Whether the kernel of a frontend has its virtual controller, and ports free for USB 2 and USB 3.',
   run: (examination) => {

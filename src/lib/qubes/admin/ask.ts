@@ -5,6 +5,7 @@ import { callAdmin } from './call.ts'
 import type { Connections } from './connections.ts'
 import {
   type Assignment,
+  type HeldDevice,
   isUsbController,
   type Lines,
   type OfferedDevice,
@@ -12,6 +13,7 @@ import {
   parseDenied,
   parseHeld,
   readAssignments,
+  readHeld,
   readOffered,
 } from './device-lines.ts'
 import { type KnownQube, parseQubeList } from './qube-list.ts'
@@ -163,6 +165,13 @@ export async function askForDevices(
 ): Promise<Lines<OfferedDevice>> {
   const text = await ask(asking, { method: 'admin.vm.device.usb.Available', dest: backend, arg: port })
   return readOffered(parseAvailable(text))
+}
+
+/** What qubesd says that a qube has from others. @throws AdminError */
+export async function askForHeld(asking: Asking, frontend: QubeName): Promise<Lines<HeldDevice>> {
+  const newer = { method: 'admin.vm.device.usb.Attached', dest: frontend } as const
+  const older = { method: 'admin.vm.device.usb.List', dest: frontend } as const
+  return readHeld(parseHeld(await unlessGone(askEither(asking, newer, older), '')))
 }
 
 /** What qubesd will attach to these qubes by itself. @throws AdminError */

@@ -14,12 +14,17 @@ interface AvailableLine {
   deviceId: string | null
   /** Clean. What the device claims to be. */
   description: string
+  /** Clean; null where it is not told apart from the description. */
+  manufacturer: string | null
+  product: string | null
+  /** Who has it, where qubesd says so here. */
+  attachedTo: QubeName | null
   /** The run of codes of its interfaces as it stands; '' where there is none. */
   interfaces: string
 }
 
 /** A line of `Attached`, `Assigned`, or `List` in Qubes 4.2. */
-interface HeldLine extends Omit<AvailableLine, 'description' | 'interfaces'> {
+interface HeldLine extends Pick<AvailableLine, 'portId' | 'deviceId'> {
   backend: QubeName
   /** As it stands: `manual`, `auto-attach`, …; null in Qubes 4.2 where it is not persistent. */
   mode: string | null
@@ -53,6 +58,9 @@ export function parseAvailable(text: string): Lines<AvailableLine> {
         portId: properties.get('port_id') ?? '',
         deviceId: properties.get('device_id') ?? null,
         description: cleanText(claim, 400).text,
+        manufacturer: readClaim(properties.get('manufacturer')),
+        product: readClaim(properties.get('product')),
+        attachedTo: parseQubeName(properties.get('attachment') ?? '') ?? null,
         interfaces: properties.get('interfaces') ?? '',
       }
     }
@@ -62,9 +70,18 @@ export function parseAvailable(text: string): Lines<AvailableLine> {
       portId: old.head,
       deviceId: null,
       description: cleanText(old.fields.description, 400).text,
+      manufacturer: null,
+      product: null,
+      attachedTo: null,
       interfaces: '',
     }
   })
+}
+
+/** What a device says of itself; qubesd writes `unknown` for nothing (core-admin, qubes/device_protocol.py). */
+function readClaim(value: string | undefined): string | null {
+  const { text } = cleanText(value ?? '', 200)
+  return text === '' || text === 'unknown' ? null : text
 }
 
 /** Reads the answer to `Attached`, `Assigned` or `List`. */
@@ -128,23 +145,39 @@ function readLines<T>(text: string, read: (line: string) => T | undefined): Line
 }
 
 /** A USB device that a qube offers. */
-export interface OfferedDevice {
+export interface OfferedDevice
+  extends Pick<AvailableLine, 'description' | 'manufacturer' | 'product' | 'attachedTo'> {
   port: Port
   /** null: qubesd knows nothing of it, as in Qubes 4.2. */
   identity: ClaimedIdentity | null
   /** As qubesd writes it; null in Qubes 4.2. */
   deviceId: string | null
-  description: string
 }
 
 /** Takes the USB devices out of lines: a port or an id that cannot be is rejected. */
 export function readOffered({ entries, rejected }: Lines<AvailableLine>): Lines<OfferedDevice> {
-  const devices = entries.flatMap(({ portId, deviceId, description }) => {
+  const devices = entries.flatMap(({ portId, deviceId, interfaces: _, ...told }) => {
     const port = parsePort(portId)
     const identity = deviceId === null ? null : parseDeviceId(deviceId)
-    return port === undefined || identity === undefined ? [] : [{ port, identity, deviceId, description }]
+    return port === undefined || identity === undefined ? [] : [{ port, identity, deviceId, ...told }]
   })
   return { entries: devices, rejected: rejected + entries.length - devices.length }
+}
+
+/** Where a device is that a qube has. */
+export interface HeldDevice {
+  backend: QubeName
+  port: Port
+}
+
+/** Takes what a frontend has out of lines: those of Qubes 4.2 that last are so whether or not it has the device. */
+export function readHeld({ entries, rejected }: Lines<HeldLine>): Lines<HeldDevice> {
+  const certain = entries.filter(({ deviceId, mode }) => deviceId !== null || mode === null)
+  const held = certain.flatMap(({ backend, portId }) => {
+    const port = parsePort(portId)
+    return port === undefined ? [] : [{ backend, port }]
+  })
+  return { entries: held, rejected: rejected + certain.length - held.length }
 }
 
 export type AssignmentMode = 'auto-attach' | 'ask-to-attach' | 'required'

@@ -106,7 +106,7 @@ async function asResult(call: Promise<Buffer>): Promise<QrexecResult> {
     return { end: 'exit', exitCode: 0, stdout: Buffer.alloc(0), stderr: undefined }
   } catch (error) {
     if (!(error instanceof AdminError) || error.type === 'policy') throw error
-    const ended = { stdout: Buffer.alloc(0), stderr: error.message }
+    const ended = { stdout: Buffer.alloc(0), stderr: error.message, failure: error.code }
     if (error.type === 'timeout') return { end: 'timeout', exitCode: null, ...ended }
     return { end: 'exit', exitCode: EXIT_CODES[error.code] ?? 1, ...ended }
   }

@@ -163,9 +163,26 @@ describe('Available', () => {
         portId: '2-1',
         deviceId: KEY.device_id,
         description: [properties.manufacturer, properties.product].filter((part) => part !== '').join(' '),
+        manufacturer: properties.manufacturer || null,
+        product: properties.product || null,
+        attachedTo: null,
         interfaces: 'u030101',
       },
     ])
+  })
+
+  it.each([
+    ['work', 'work'],
+    ['', null],
+    ['-rf', null],
+    ['none', null],
+  ])('tells who has it, where qubesd does: %s', (attachment, attachedTo) => {
+    expect(parseAvailable(line({ ...KEY, attachment })).entries).toMatchObject([{ attachedTo }])
+  })
+
+  it('takes for nothing what qubesd writes for nothing', () => {
+    const { entries } = parseAvailable(line({ ...KEY, manufacturer: 'unknown', product: 'unknown' }))
+    expect(entries).toMatchObject([{ manufacturer: null, product: null }])
   })
 
   it('takes a serial that looks like properties for a serial', () => {
@@ -185,7 +202,7 @@ describe('Available', () => {
       "2-1 description=Yubico key='x' key\n1-4.1 ro=False description=\n00_14.0 description=USB controller: Intel x=y\n",
     )
     expect(rejected).toBe(0)
-    expect(entries).toEqual([
+    expect(entries).toMatchObject([
       { portId: '2-1', deviceId: null, description: "Yubico key='x' key", interfaces: '' },
       { portId: '1-4.1', deviceId: null, description: '', interfaces: '' },
       { portId: '00_14.0', deviceId: null, description: 'USB controller: Intel x=y', interfaces: '' },
