@@ -93,7 +93,7 @@ export class Lab {
     }
     if (this.#qubesd !== null) {
       await this.#qubesd.listen()
-      linkServices(this.layout.rpcDir, this.layout.qubesdSocket)
+      linkServices(this.layout.rpcDir, this.layout.qubesdSocket, this.#qubesd.generation)
       this.#closables.push(this.#qubesd)
     }
   }

@@ -16,7 +16,7 @@ const REQUEST_LIMIT = 64 * 1024
 export class Qubesd {
   readonly #world: World
   readonly #path: string
-  readonly #generation: Generation
+  readonly generation: Generation
   readonly #assignments: readonly AssignmentDefinition[]
   readonly #sockets = new Set<Socket>()
   /** Each with the name of the qube that listens. */
@@ -40,7 +40,7 @@ export class Qubesd {
   ) {
     this.#world = world
     this.#path = path
-    this.#generation = generation
+    this.generation = generation
     this.#assignments = assignments
   }
 
@@ -132,7 +132,7 @@ export class Qubesd {
 
   #belief(): Belief {
     return {
-      generation: this.#generation,
+      generation: this.generation,
       assignments: this.#assignments,
       stale: this.#stale,
       lying: this.#lying,

@@ -38,6 +38,9 @@ export interface QrexecResult {
 /** How a call ends that policy refuses, without a word (docs/facts.md#silent-failures). */
 export const POLICY_REFUSES = 126
 
+/** How a call ends whose service is not there; a program may end so, too. */
+export const SERVICE_MISSING = 127
+
 /**
  * How a client of qrexec is run: its streams are ours to read and limit, and its end is ours to judge. Nothing of the
  * caller's environment is of use to it, and some of it could mislead it.

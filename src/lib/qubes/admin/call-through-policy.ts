@@ -3,7 +3,7 @@ import { execa } from 'execa'
 import { DOM0 } from '../../model/names.ts'
 import { cleanStderr } from '../../model/text.ts'
 import type { Site } from '../../site/site.ts'
-import { CLIENT_OPTIONS, POLICY_REFUSES } from '../qrexec.ts'
+import { CLIENT_OPTIONS, POLICY_REFUSES, SERVICE_MISSING } from '../qrexec.ts'
 import { policyLine } from '../refusal.ts'
 import { AdminError } from './admin-error.ts'
 import type { Request } from './request.ts'
@@ -74,6 +74,10 @@ function explainEnd(
       hint: policyLine(site, method, dest),
       ...detail,
     })
+  }
+  // A dom0 that does not know the call has no service for it; asked at its socket, qubesd would answer nothing.
+  if (code === SERVICE_MISSING) {
+    return new AdminError('empty', `dom0 has no service ${method}`, detail)
   }
   const why = code === null ? `cannot run ${site.qrexecClientVm}` : `${method} to ${dest} ended in ${code}`
   return new AdminError('unreachable', `no connection to qubesd: ${why}`, detail)

@@ -60,6 +60,7 @@ describe('a call of the Admin API through qrexec-client-vm', () => {
       'exit 126',
       { code: 'REFUSED', type: 'policy', hint: /: admin\.vm\.List \* mgmt dom0 allow target=dom0$/ },
     ],
+    ['exit 127', { code: 'REFUSED', type: 'empty', message: 'dom0 has no service admin.vm.List' }],
     ['exit 125', { code: 'NOT_RUNNING', type: 'unreachable' }],
     ["printf '0\\000half'; exit 1", { code: 'NOT_RUNNING', type: 'unreachable' }],
     ['exit 0', { code: 'REFUSED', type: 'empty' }],
