@@ -35,6 +35,8 @@ export const LONG = [
   'lab/lifecycle',
   'e2e/setup-backend',
   'e2e/management',
+  'e2e/management-unseen',
+  'lab/kernel/kept-machine',
   'e2e/auto-storm',
   'e2e/auto-asking',
   'e2e/main-job',
