@@ -7,10 +7,12 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 export const LONG = [
   'e2e/kernel-stress',
   'e2e/faults',
+  'e2e/faults-elsewhere',
   'e2e/kernel-names',
   'e2e/kernel-faults',
   'e2e/kernel-attach',
   'e2e/crash',
+  'e2e/interrupted',
   'e2e/kernel-main-job',
   'e2e/truth',
   'e2e/qubesd',

@@ -54,13 +54,7 @@ describe.skipIf(why !== null)(
     it('puts it back when the other qube cannot take it', async () => {
       await qusb('attach', 'class:storage', 'work')
       const running = bench.start(['move', 'stick', 'vault', '--json'], { faultPoint: 'call-attach' })
-      const line = 'qusb-fault-point call-attach\n'
-      let said = ''
-      running.child.stderr?.on('data', (text: string) => {
-        said += text
-        if (said.split(line).length > 2) running.child.kill('SIGUSR2')
-      })
-      await running.said(line)
+      await running.said('qusb-fault-point call-attach\n')
       await bench.lab.fault('service-missing', 'vault')
       running.child.kill('SIGUSR2')
       const failed = await running.done

@@ -28,20 +28,13 @@ const history = async (): Promise<string[]> => {
   return json.events.map(({ what, frontend }: { what: string; frontend: string }) => `${what} ${frontend}`)
 }
 
-/** Moves the stick with a stop at a step of the first attach, where something happens; later stops are passed. */
+/** Moves the stick with a stop where a step is reached for the first time, and something happens. */
 async function moveStopped(
   at: string,
   strike: (kill: (signal: NodeJS.Signals) => void) => Promise<void>,
 ): Promise<Ran> {
   const running = bench.start(['move', 'sys-usb', '2-1', 'vault', '--json'], { faultPoint: at })
-  const line = `qusb-fault-point ${at}\n`
-  let said = ''
-  let passed = 1
-  running.child.stderr?.on('data', (text: string) => {
-    said += text
-    for (; said.split(line).length - 1 > passed; passed++) running.child.kill('SIGUSR2')
-  })
-  await running.said(line)
+  await running.said(`qusb-fault-point ${at}\n`)
   await strike((signal) => running.child.kill(signal))
   return await running.done
 }

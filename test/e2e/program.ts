@@ -188,6 +188,17 @@ export function grants(bench: Bench): string[] {
   return readdirSync(join(bench.lab.dir, 'dom0/run/qubes/policy.d')).filter((name) => name.includes('qusb'))
 }
 
+/** Does the same with each, in their order, a few at a time: as many programs as there are steps hold up one another. */
+export async function fewAtATime<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  let next = 0
+  const lane = async (): Promise<void> => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i] as T)
+  }
+  await Promise.all(Array.from({ length: 5 }, lane))
+  return results
+}
+
 /** Waits for a condition, with a limit. */
 export async function until(
   what: string,

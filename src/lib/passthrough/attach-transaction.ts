@@ -18,11 +18,11 @@ import type { Context } from './context.ts'
 import { requireNotDenied } from './deny-list.ts'
 import { requireExportSlot } from './explain.ts'
 import { requireFreePort } from './free-port.ts'
-import { endRecords, eventOf, makeRecord, putRecord } from './journal.ts'
+import { endRecords, eventOf, makeRecord, putRecord, standing } from './journal.ts'
 import { surveyOf } from './look.ts'
 import { lockFrontendInTime } from './place-locks.ts'
 import { type Place, release } from './release.ts'
-import { requireRunningQubes } from './running-qubes.ts'
+import { findRunningQubes, requireRunningQubes } from './running-qubes.ts'
 import { reach } from './steps.ts'
 import { verifyAttach } from './verify.ts'
 
@@ -137,10 +137,8 @@ async function attachLocked(
     await verifyAttach(context, chosen, result, request.timeoutMs)
     await reach('record')
     context.signal.throwIfAborted()
-    const record: AttachmentRecord = {
-      ...intent,
-      phase: 'attached',
-      grant: null,
+    const record = {
+      ...standing(intent, await findRunningQubes(context)),
       since: new Date().toISOString(),
     }
     await putRecord(context, record, [

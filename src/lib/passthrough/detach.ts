@@ -261,7 +261,7 @@ export async function detachLocked(
   if (result.end === 'unresolved') {
     await putRecord(context, { ...open, phase: 'unresolved' })
     throw new QusbError(
-      'TIMEOUT',
+      result.code,
       `${device.backend}:${device.port} could not be detached from ${frontend}: ${result.why}`,
       {
         hint: 'The next qusb command tries again.',

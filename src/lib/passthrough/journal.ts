@@ -40,8 +40,31 @@ export function makeRecord(
     grant: at.grant,
     bootId: moment.bootId,
     slept: moment.slept,
-    backendDomain: running.get(device.backend)?.domainId ?? null,
-    frontendDomain: running.get(at.frontend)?.domainId ?? null,
+    ...domainsOf({ backend: device.backend, frontend: at.frontend }, running),
+  }
+}
+
+/**
+ * A record of an attachment that was seen to stand.
+ * @param running as read after that, where somebody knows: a qube that was restarted since the intent was written ends no
+ *   attachment
+ */
+export function standing(record: AttachmentRecord, running: RunningQubes | undefined): AttachmentRecord {
+  return {
+    ...record,
+    phase: 'attached',
+    grant: null,
+    ...(running === undefined ? {} : domainsOf(record, running)),
+  }
+}
+
+function domainsOf(
+  { backend, frontend }: Pick<AttachmentRecord, 'backend' | 'frontend'>,
+  running: RunningQubes,
+): Pick<AttachmentRecord, 'backendDomain' | 'frontendDomain'> {
+  return {
+    backendDomain: running.get(backend)?.domainId ?? null,
+    frontendDomain: running.get(frontend)?.domainId ?? null,
   }
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { QusbError } from '../errors.ts'
+import { type ErrorCode, QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
@@ -25,13 +25,13 @@ export interface Place {
 
 /**
  * How a release ended. clean: both sides as before. leftover: the device is free and back on its driver, and the
- * frontend, which does not answer, may keep a state file. unresolved: what is still wrong, in words; `refused` where policy did not let
- * the call through that would have ended it, so that nothing was begun.
+ * frontend, which does not answer, may keep a state file. unresolved: what is still wrong, in words and by its code;
+ * `refused` where policy did not let the call through that would have ended it, so that nothing was begun.
  */
 export type Release =
-  | { end: 'clean'; detached: boolean }
-  | { end: 'leftover'; detached: boolean }
-  | { end: 'unresolved'; why: string; detached: boolean; refused?: QusbError }
+  | { end: 'clean' }
+  | { end: 'leftover' }
+  | { end: 'unresolved'; why: string; code: ErrorCode; refused?: QusbError }
 
 /** How long an attach that was interrupted may take to come to its own end, ms. */
 const SETTLE_MS = 7000
@@ -52,9 +52,8 @@ const POLL_MS = 120
 export async function release(context: Context, place: Place, via: Via = 'qrexec'): Promise<Release> {
   let look = await settleImport(context, place)
 
-  let detached = false
   if (!look.surveys.has(place.backend) && (await runs(context, place.backend))) {
-    return { end: 'unresolved', why: failureText(look, place.backend), detached }
+    return unresolved(look, place, `${place.backend} was not asked`)
   }
   if (holds(look, place)) {
     await reach('call-detach')
@@ -62,14 +61,11 @@ export async function release(context: Context, place: Place, via: Via = 'qrexec
       look = await detach(context, place, look, viaFrom(context.site, via))
     } catch (error) {
       if (!(error instanceof QusbError) || error.code !== 'REFUSED') throw error
-      return { end: 'unresolved', why: error.message, detached, refused: error }
+      return { end: 'unresolved', why: error.message, code: error.code, refused: error }
     }
-    detached = !holds(look, place)
-    if (!detached) {
-      const why = look.failures.has(place.backend)
-        ? failureText(look, place.backend)
-        : `${look.surveys.get(place.backend)?.byQubesd === undefined ? place.backend : 'qubesd'} still says that ${place.frontend} has ${place.port}`
-      return { end: 'unresolved', why, detached }
+    if (holds(look, place)) {
+      const who = look.surveys.get(place.backend)?.byQubesd === undefined ? place.backend : 'qubesd'
+      return unresolved(look, place, `${who} still says that ${place.frontend} has ${place.port}`)
     }
   }
 
@@ -80,11 +76,11 @@ export async function release(context: Context, place: Place, via: Via = 'qrexec
       seen: look,
       ...(place.stubdom ? {} : { besides: place.frontend }),
     })
-    if (given.kept !== undefined) return { end: 'unresolved', why: given.kept, detached }
+    if (given.kept !== undefined) return unresolved(given.seen, place, given.kept)
     look = given.seen
   }
   await reach('forget-import')
-  return { end: (await forgetStateFile(context, place, look)) ? 'clean' : 'leftover', detached }
+  return (await forgetStateFile(context, place, look)) ? { end: 'clean' } : { end: 'leftover' }
 }
 
 /** Where nobody knows, it does. */
@@ -92,8 +88,10 @@ async function runs(context: Context, qube: QubeName): Promise<boolean> {
   return (await findRunningQubes(context))?.has(qube) ?? true
 }
 
-function failureText(look: Look, qube: QubeName): string {
-  return look.failures.get(qube)?.message ?? `${qube} was not asked`
+/** What is wrong with the backend, where that could not be looked into; else as told: it had its time, and did not do it. */
+function unresolved({ failures }: Look, { backend }: Place, why: string): Release {
+  const failure = failures.get(backend)
+  return { end: 'unresolved', why: failure?.message ?? why, code: failure?.code ?? 'TIMEOUT' }
 }
 
 async function look(context: Context, place: Place): Promise<Look> {

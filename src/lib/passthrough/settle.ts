@@ -5,7 +5,7 @@ import { lockDevice } from '../store/place-lock.ts'
 import { readState, type StoreView } from '../store/store.ts'
 import type { Context } from './context.ts'
 import { isSame } from './explain.ts'
-import { endRecords, eventOf, putRecord } from './journal.ts'
+import { endRecords, eventOf, putRecord, standing } from './journal.ts'
 import { clearLeftover } from './leftover.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
 import { endingOf } from './reconcile.ts'
@@ -56,7 +56,7 @@ async function settleLocked(context: Context, record: AttachmentRecord): Promise
   const ending = endingOf(record, look, running, readMoment(context.site))
 
   if (record.phase === 'attaching' && record.goal === 'attached' && cameThrough(record, look)) {
-    await putRecord(context, { ...record, phase: 'attached', grant: null }, [
+    await putRecord(context, standing(record, await findRunningQubes(context)), [
       eventOf(context, record, { what: 'attached', how: 'settled', user: record.by.user }),
     ])
     return [say(record, 'SETTLED', `the attach to ${record.frontend} that was interrupted had come through`)]

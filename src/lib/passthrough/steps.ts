@@ -29,14 +29,22 @@ export type Step = (typeof ATTACH_STEPS)[number] | (typeof DETACH_STEPS)[number]
 
 /**
  * Marks that a step is about to begin. In the product it does nothing and the bundler drops it; in the bundle of the
- * crash tests it stops there: QUSB_FAULT_POINT names the step, and the process waits to be killed or signalled.
+ * crash tests QUSB_FAULT_POINT names a step, and the process stops there, to be killed or signalled. `STEP#2` is the
+ * second time that it comes there, and `*` only tells of each step.
  */
 export async function reach(step: Step): Promise<void> {
   if (__FAULT_POINTS__) await stopAt(step)
 }
 
+/** How often each step was reached, in the bundle of the crash tests. */
+const reached = new Map<Step, number>()
+
 async function stopAt(step: Step): Promise<void> {
-  if (process.env.QUSB_FAULT_POINT !== step) return
+  const times = (reached.get(step) ?? 0) + 1
+  reached.set(step, times)
+  const [where, which = '1'] = (process.env.QUSB_FAULT_POINT ?? '').split('#')
+  if (where === '*') process.stderr.write(`qusb-fault-point ${step}#${times}\n`)
+  if (where !== step || which !== String(times)) return
   await new Promise<void>((resume) => {
     // A signal that the program handles lets it go on, so that what it does then is tried.
     // One whose test has died must not wait for ever.
