@@ -89,7 +89,7 @@ describe.each(['4.3', '4.2'] as const)(
 
     it('does not believe that it is attached when the call has failed', async () => {
       await management.bench.lab.fault('no-free-port', 'work')
-      // qubesd believes in the attach for a while (FACTS section 4), and so does who asks it.
+      // qubesd believes in the attach for a while (docs/facts.md#events), and so does who asks it.
       const { code, json } = await run('attach', 'sys-usb', '2-1', 'work', '--json', ...sure)
       await management.bench.lab.fault('no-free-port', 'work', { off: true })
       expect(code).toBe(10)

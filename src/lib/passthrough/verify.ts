@@ -29,7 +29,7 @@ export async function verifyAttach(
     })
     const survey = seen.surveys.get(place.backend)
     const now = deviceAt(survey, place.port)
-    // After an attach that failed qubesd may still believe in it (FACTS section 4), and there is nobody else to ask.
+    // After an attach that failed qubesd may still believe in it (docs/facts.md#events), and there is nobody else to ask.
     if (survey?.byQubesd !== undefined && (result.end !== 'exit' || result.exitCode !== 0)) {
       throw explainFailure(device, place.frontend, result, seen, timeoutMs)
     }
