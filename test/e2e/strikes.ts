@@ -47,6 +47,13 @@ export const AT_BACKENDS: readonly Strike[] = [
     detach: UNHEARD_AT_BACKEND,
   },
   {
+    blows: [{ name: 'halt', at: 'backends' }],
+    heal: 'start',
+    attach: UNHEARD,
+    // Of one that is known to be halted nobody has a device: unlike of one that only does not answer.
+    detach: { early: NO_ANSWER, open: DONE },
+  },
+  {
     blows: [{ name: 'restart', at: 'backends' }],
     attach: { early: DONE, call: DONE, late: ['ATTACH_FAILED'] },
     detach: { early: DONE_OR_BUSY, open: DONE },
