@@ -1,22 +1,9 @@
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { FAULTS } from '../../src/lab/faults.ts'
 import { AT_BACKENDS, ELSEWHERE, NOT_AT_EVERY_STEP } from './strikes.ts'
-import { endReady, endUsed, strikeAll } from './striking.ts'
+import { tryEach } from './striking.ts'
 
-afterEach(async () => await endUsed(), 30_000)
-afterAll(async () => await endReady(), 30_000)
-
-describe('at every step of an attach and a detach, at the backends', () => {
-  for (const strike of AT_BACKENDS) {
-    it(
-      strike.blows.map(({ name, at }) => `${name} at the ${at}`).join(', '),
-      {
-        timeout: 150_000,
-      },
-      async () => await strikeAll(strike),
-    )
-  }
-})
+describe('at every step of an attach and a detach, at the backends', () => tryEach(AT_BACKENDS))
 
 it('each fault of the lab has its case, or a reason why it has none', () => {
   const tried = [...AT_BACKENDS, ...ELSEWHERE].flatMap(({ blows }) => blows.map(({ name }) => name))

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect } from 'vitest'
+import { afterAll, afterEach, expect, it } from 'vitest'
 import { attach, detach } from '../../src/index.ts'
 import { FAULTS, type FaultKind } from '../../src/lab/faults.ts'
 import { EXIT_CODES } from '../../src/lib/errors.ts'
@@ -19,25 +19,19 @@ interface Target {
 
 /** Every step of both transactions, from their own lists. A backend each: the kernel exports no more than 16 ports. */
 const TARGETS: readonly Target[] = [
-  ...ATTACH_STEPS.map(
-    (step, i): Target => ({
-      doing: 'attach',
-      step,
-      backend: 'sys-usb',
-      port: `1-${i + 1}`,
-      frontend: `to${i}`,
-    }),
-  ),
-  ...DETACH_STEPS.map(
-    (step, i): Target => ({
-      doing: 'detach',
-      step,
-      backend: 'sys-usb-two',
-      port: `1-${i + 1}`,
-      frontend: `from${i}`,
-    }),
-  ),
+  ...targetsOf('attach', ATTACH_STEPS, 'sys-usb', 'to'),
+  ...targetsOf('detach', DETACH_STEPS, 'sys-usb-two', 'from'),
 ]
+
+function targetsOf(
+  doing: Target['doing'],
+  steps: readonly string[],
+  backend: string,
+  frontends: string,
+): Target[] {
+  return steps.map((step, i) => ({ doing, step, backend, port: `1-${i + 1}`, frontend: `${frontends}${i}` }))
+}
+
 const BACKENDS = ['sys-usb', 'sys-usb-two']
 const deviceOf = ({ backend, port }: Target): string => `${backend}:${port}`
 
@@ -74,14 +68,14 @@ async function takeBench(): Promise<Bench> {
   return used
 }
 
-export async function endUsed(): Promise<void> {
+async function endUsed(): Promise<void> {
   for (const one of running) one.child.kill('SIGKILL')
   running = []
   if (ready === undefined) await used?.end()
   used = undefined
 }
 
-export async function endReady(): Promise<void> {
+async function endReady(): Promise<void> {
   await ready?.end()
   ready = undefined
 }
@@ -141,12 +135,23 @@ interface Ended extends Target {
   ran: Ran
 }
 
+/** A test for each of the strikes; one lab is used for as long as it is left as it should be. */
+export function tryEach(strikes: readonly Strike[]): void {
+  afterEach(async () => await endUsed(), 30_000)
+  afterAll(async () => await endReady(), 30_000)
+  it.each(
+    strikes.map(
+      (strike) => [strike.blows.map(({ name, at }) => `${name} at the ${at}`).join(', '), strike] as const,
+    ),
+  )('%s', { timeout: 150_000 }, async (_, strike) => await strikeAll(strike))
+}
+
 /**
  * Strikes all steps while a qusb is stopped at each, lets them go on, and looks at what came of it: the code of each, in
  * time; then, after the next command, no grant, no lock, a store that is the truth, and what was told was true; and both
  * sides are clean and the devices can be attached again.
  */
-export async function strikeAll(strike: Strike): Promise<void> {
+async function strikeAll(strike: Strike): Promise<void> {
   const on = await takeBench()
   const struck = TARGETS.filter(({ doing }) => strike[doing] !== undefined)
   const stopped = await stopAll(on, struck)

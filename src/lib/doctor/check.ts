@@ -93,6 +93,16 @@ export function faultOf(error: QusbError): Finding {
   return fault(error.code, error.message, { fix: error.hint ?? null })
 }
 
+/**
+ * The backends of which qubesd tells the devices, and nobody what else is in them.
+ * @param what is not known of each: `has the USB proxy`
+ */
+export function unseen({ seen }: Pick<Examination, 'seen'>, what: string): Finding[] {
+  return [...seen.surveys.values()]
+    .filter(({ byQubesd }) => byQubesd !== undefined)
+    .map(({ qube }) => warn(`whether ${qube} ${what} is not known: it cannot be looked into`, { qube }))
+}
+
 /** What is wrong with one qube: an error where the user named it, else worth knowing. */
 export function faultIn(
   { named }: Pick<Examination, 'named'>,

@@ -1,20 +1,17 @@
 import { QusbError } from '../errors.ts'
-import { type Device, mayBeFree } from '../model/device.ts'
+import { type Device, isSame, mayBeFree } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import { policyLine } from '../qubes/refusal.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
 import type { Site } from '../site/site.ts'
-import { isManagementQube } from '../site/standpoint.ts'
 import { readState } from '../store/store.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
-import { isSame } from './explain.ts'
 import type { DeviceWords } from './find-device.ts'
 import { attachWarnings, guardFrontend } from './guards.ts'
-import { deviceAt, failureToError, type Look, lookAt, surveyOf, warningsOf } from './look.ts'
+import { deviceAt, failureToError, type Look, lookAt, lookAtBoth, surveyOf, warningsOf } from './look.ts'
 import { namingOf } from './naming.ts'
-import { whyNotThere } from './qube-directory.ts'
 import { reconcile } from './reconcile.ts'
 import type { Place } from './release.ts'
 import type { Warning } from './results.ts'
@@ -72,7 +69,7 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
   const device = chooseDevice(surveys, request.selector, namingOf(context.site))
   guardFrontend(device.backend, request.frontend)
-  const absent = whyNotThere(await context.directory.qubes(), request.frontend, isManagementQube(site))
+  const absent = await context.directory.whyNotThere(request.frontend)
   if (absent !== undefined) throw failureToError(absent)
   if (!running.has(request.frontend)) {
     throw new QusbError('NOT_RUNNING', `${request.frontend} is not running, or there is no such qube`, {
@@ -151,9 +148,7 @@ export function requireFree(device: Device): void {
 export async function lookAgainUnderLock(context: Context, chosen: Chosen): Promise<Chosen> {
   const { place } = chosen
   if (performance.now() - chosen.seenAt < FRESH_MS && !hasLeftovers(chosen)) return chosen
-  const seen = await lookAt(context, place.stubdom ? [place.backend] : [place.backend, place.frontend], {
-    frontends: [place.frontend],
-  })
+  const seen = await lookAtBoth(context, place)
   const device = deviceAt(surveyOf(seen, place.backend), place.port)
   if (device === undefined || !isSame(device, chosen.device)) {
     throw new QusbError('NOT_FOUND', `${place.backend}:${place.port} was unplugged meanwhile`, {

@@ -1,10 +1,8 @@
-import { isManagementQube } from '../site/standpoint.ts'
 import { attach } from './attach.ts'
 import type { AttachRequest } from './attach-choice.ts'
 import type { Context } from './context.ts'
 import { guardFrontend } from './guards.ts'
 import { failureToError } from './look.ts'
-import { whyNotThere } from './qube-directory.ts'
 import type { AttachResult } from './results.ts'
 import { withRetries } from './retry.ts'
 import { waitForDevice } from './wait.ts'
@@ -29,11 +27,7 @@ export async function attachPatiently(
   if (waitMs !== undefined) {
     // What can be told before it comes is told before it comes.
     if (request.backend !== undefined) guardFrontend(request.backend, request.frontend)
-    const unknown = whyNotThere(
-      await context.directory.qubes(),
-      request.frontend,
-      isManagementQube(context.site),
-    )
+    const unknown = await context.directory.whyNotThere(request.frontend)
     if (unknown?.code === 'NOT_FOUND') throw failureToError(unknown)
     await waitForDevice(context, request, waitMs)
   }

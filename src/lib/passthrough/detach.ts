@@ -3,7 +3,6 @@ import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
-import { isManagementQube } from '../site/standpoint.ts'
 import { readState } from '../store/store.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
@@ -12,7 +11,6 @@ import { endRecords, makeRecord, putRecord, withdrawRecord } from './journal.ts'
 import { failureToError, failureToWarning, type Look, lookAt, surveyOf } from './look.ts'
 import { namingOf } from './naming.ts'
 import { lockOrConflict } from './place-locks.ts'
-import { whyNotThere } from './qube-directory.ts'
 import { reconcile } from './reconcile.ts'
 import { release } from './release.ts'
 import type { Attachment, DetachResult, PlanStep, Warning } from './results.ts'
@@ -86,7 +84,7 @@ async function requireKnown(context: Context, request: DetachRequest, seen: Look
     devices.some((device) => device.attachedTo === frontend),
   )
   if (frontend === undefined || holds) return
-  const absent = whyNotThere(await context.directory.qubes(), frontend, isManagementQube(context.site))
+  const absent = await context.directory.whyNotThere(frontend)
   if (absent?.code === 'NOT_FOUND') throw failureToError(absent)
 }
 

@@ -1,6 +1,5 @@
 import { QusbError } from '../errors.ts'
-import type { Device } from '../model/device.ts'
-import { type Identity, isIdentified, sameIdentity } from '../model/identity.ts'
+import { type Device, isSame } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { QrexecResult } from '../qubes/qrexec.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
@@ -118,17 +117,4 @@ export function explainFailure(
     hint: `Look at the kernel logs of ${frontend} and ${chosen.backend} (journalctl -k).`,
     detail: result.stderr ?? `the USB proxy gave no reason (exit code ${result.exitCode ?? 'unknown'})`,
   })
-}
-
-/** What tells one plug of a device from the next, and from that of another device. */
-type Plugged = Identity & Pick<Device, 'busnum' | 'devnum'>
-
-/**
- * Whether two looks saw one device at one place: identity, and the numbers that a replug changes. What one of them does
- * not know, since it is by qubesd's word, is taken to be the same.
- */
-export function isSame(a: Plugged, b: Plugged): boolean {
-  const sameNumbers =
-    a.busnum === b.busnum && (a.devnum === b.devnum || a.devnum === null || b.devnum === null)
-  return sameNumbers && (!isIdentified(a) || !isIdentified(b) || sameIdentity(a, b))
 }

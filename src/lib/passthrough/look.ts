@@ -53,6 +53,16 @@ export async function lookAt(
   return look
 }
 
+/** Surveys both sides of an attachment; a stub domain cannot be looked into. */
+export async function lookAtBoth(
+  context: Context,
+  { backend, frontend, stubdom }: { backend: QubeName; frontend: QubeName; stubdom: boolean },
+  options: { heedSignal?: boolean } = {},
+): Promise<Look> {
+  const qubes = stubdom ? [backend] : [backend, frontend]
+  return await lookAt(context, qubes, { ...options, frontends: [frontend] })
+}
+
 /** qubesd's word, where nothing can be run in the backend and qubesd tells of it. */
 async function orByQubesd(
   context: Context,

@@ -61,6 +61,11 @@ export class QubeDirectory {
     await new Promise((resolve) => setImmediate(resolve))
   }
 
+  /** Why a qube cannot be asked for anything now. @see whyNotThere */
+  async whyNotThere(qube: QubeName): Promise<SurveyFailure | undefined> {
+    return whyNotThere(await this.qubes(), qube, isManagementQube(this.#site))
+  }
+
   /** What was told no longer counts: something was started or stopped. */
   forget(): void {
     this.#asked = undefined

@@ -9,7 +9,7 @@ import type { QubeSurvey } from '../qubes/survey.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
 import { isFree } from './free-port.ts'
-import { deviceAt, type Look, lookAt } from './look.ts'
+import { deviceAt, type Look, lookAt, lookAtBoth } from './look.ts'
 import { returnToDriver } from './return-to-driver.ts'
 import { findRunningQubes } from './running-qubes.ts'
 import { reach } from './steps.ts'
@@ -95,8 +95,7 @@ function unresolved({ failures }: Look, { backend }: Place, why: string): Releas
 }
 
 async function look(context: Context, place: Place): Promise<Look> {
-  const qubes = place.stubdom ? [place.backend] : [place.backend, place.frontend]
-  return await lookAt(context, qubes, { heedSignal: false, frontends: [place.frontend] })
+  return await lookAtBoth(context, place, { heedSignal: false })
 }
 
 /** Whether the backend says that the frontend has the device, or that it is exported and to nobody yet. */

@@ -91,8 +91,10 @@ function placeOf(
   const record = readState(context.site).state.attachments.find(
     (entry) => entry.backend === backend && entry.port === port && entry.frontend === frontend,
   )
-  const { busnum, devnum } = record?.device ?? { busnum: 0, devnum: null }
-  if (devnum === null) return { backend, frontend, selector: { kind: 'port', port, text: port } }
+  const devnum = record?.device.devnum ?? null
+  if (record === undefined || devnum === null)
+    return { backend, frontend, selector: { kind: 'port', port, text: port } }
+  const { busnum } = record.device
   return { backend, frontend, selector: { kind: 'bus-address', busnum, devnum, text: `${busnum}.${devnum}` } }
 }
 

@@ -1,9 +1,8 @@
-import type { Device } from '../model/device.ts'
+import { type Device, isSame } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import { listQrexecSockets } from '../qubes/qrexec.ts'
 import { describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
-import { isSame } from './explain.ts'
 import type { WatchEvent } from './results.ts'
 
 interface SeenQube {

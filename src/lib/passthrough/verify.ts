@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QusbError } from '../errors.ts'
+import { isSame } from '../model/device.ts'
 import { formatVidPid, isIdentified } from '../model/identity.ts'
 import type { QrexecResult } from '../qubes/qrexec.ts'
 import type { Chosen } from './attach-choice.ts'
 import type { Context } from './context.ts'
-import { explainFailure, isSame } from './explain.ts'
-import { deviceAt, type Look, lookAt } from './look.ts'
+import { explainFailure } from './explain.ts'
+import { deviceAt, type Look, lookAtBoth } from './look.ts'
 import { carries, type Place, sameVhciPort } from './release.ts'
 
 /** How long the backend may take to say what the service's end has promised, ms. */
@@ -24,9 +25,7 @@ export async function verifyAttach(
   const { place, device } = chosen
   const deadline = Date.now() + SHOW_MS
   for (;;) {
-    const seen = await lookAt(context, place.stubdom ? [place.backend] : [place.backend, place.frontend], {
-      frontends: [place.frontend],
-    })
+    const seen = await lookAtBoth(context, place)
     const survey = seen.surveys.get(place.backend)
     const now = deviceAt(survey, place.port)
     // After an attach that failed qubesd may still believe in it (docs/facts.md#events), and there is nobody else to ask.

@@ -1,12 +1,10 @@
 import { QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
-import { isManagementQube } from '../site/standpoint.ts'
 import { requireAlias } from './choose.ts'
 import type { Context } from './context.ts'
 import { type DeviceWords, findDevice } from './find-device.ts'
 import { failureToError } from './look.ts'
 import { namingOf } from './naming.ts'
-import { whyNotThere } from './qube-directory.ts'
 import { watch } from './watch.ts'
 
 /** How often the backends are asked where no stream of events says when, ms. */
@@ -25,10 +23,7 @@ export async function waitForDevice(
 ): Promise<void> {
   const { backend, selector } = words
   if (selector.kind === 'alias') requireAlias(selector.alias, namingOf(context.site))
-  const unknown =
-    backend === undefined
-      ? undefined
-      : whyNotThere(await context.directory.qubes(), backend, isManagementQube(context.site))
+  const unknown = backend === undefined ? undefined : await context.directory.whyNotThere(backend)
   if (unknown?.code === 'NOT_FOUND') throw failureToError(unknown)
   if ((await lookFor(context, words)) !== undefined) return
 

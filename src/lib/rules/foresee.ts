@@ -100,8 +100,7 @@ async function findCandidate(
 /** The device that a selector tells of, in the backend that was named or the first there is. */
 async function imagine(context: Context, { backend, selector }: DeviceWords): Promise<Device | undefined> {
   if (selector.kind !== 'identity' && selector.kind !== 'full') return undefined
-  if (backend !== undefined && whyNotThere(await context.directory.qubes(), backend) !== undefined)
-    return undefined
+  if (backend !== undefined && (await context.directory.whyNotThere(backend)) !== undefined) return undefined
   const name = backend ?? (await findBackends(context)).names[0]
   if (name === undefined) return undefined
   const { vendorId, productId, serial } = selector

@@ -10,7 +10,7 @@ import { returnToDriver } from '../../passthrough/return-to-driver.ts'
 import { settle } from '../../passthrough/settle.ts'
 import { listGrants, listOldGrants, removeLeftGrant } from '../../qubes/grant.ts'
 import { readState } from '../../store/store.ts'
-import { type Check, type Examination, orWell, warn } from '../check.ts'
+import { type Check, type Examination, orWell, unseen, warn } from '../check.ts'
 
 /** qubesd removes its own as soon as an attach is over: longer than any takes, ms. */
 const OLD_GRANT_MS = 60_000
@@ -161,10 +161,7 @@ export const stuckCheck: Check = {
             }),
         }),
       )
-    const unseen = [...seen.surveys.values()]
-      .filter(({ byQubesd }) => byQubesd !== undefined)
-      .map(({ qube }) => warn(`whether ${qube} has one is not known: it cannot be looked into`, { qube }))
-    return orWell([...findings, ...unseen], 'none')
+    return orWell([...findings, ...unseen({ seen }, 'has one')], 'none')
   },
 }
 

@@ -3,7 +3,17 @@ import { noProxy } from '../../passthrough/explain.ts'
 import { isFree } from '../../passthrough/free-port.ts'
 import { warningsOf } from '../../passthrough/look.ts'
 import type { QubeSurvey } from '../../qubes/survey.ts'
-import { type Check, type Examination, type Finding, faultIn, faultOf, orWell, warn, well } from '../check.ts'
+import {
+  type Check,
+  type Examination,
+  type Finding,
+  faultIn,
+  faultOf,
+  orWell,
+  unseen,
+  warn,
+  well,
+} from '../check.ts'
 
 export const backendsCheck: Check = {
   id: 'backends',
@@ -47,11 +57,8 @@ function backendsOf({ qubes, backends, seen }: Examination): QubeSurvey[] {
   return qubes
     .filter((name) => backends.includes(name))
     .flatMap((name) => seen.surveys.get(name) ?? [])
-    .filter(isOwnWord)
+    .filter(({ byQubesd }) => byQubesd === undefined)
 }
-
-/** qubesd tells of devices, and of nothing else that is in a qube. */
-const isOwnWord = ({ byQubesd }: QubeSurvey): boolean => byQubesd === undefined
 
 export const proxyCheck: Check = {
   id: 'usb-proxy',
@@ -79,14 +86,10 @@ export const proxyCheck: Check = {
       // Not every qube is to get USB devices; a USB qube is there to give them.
       return role === 'backend' ? { ...found, state: 'error' as const, code: 'NO_PROXY' as const } : found
     })
-    const unseen = [...examination.seen.surveys.values()].filter((survey) => !isOwnWord(survey))
-    const unknown = unseen.map(({ qube }) =>
-      warn(`whether ${qube} has the USB proxy is not known: it cannot be looked into`, { qube }),
-    )
     const where = examination.management
       ? 'in the USB qubes; frontends are not looked into from here'
       : 'on both sides'
-    return orWell([...findings, ...unknown], where)
+    return orWell([...findings, ...unseen(examination, 'has the USB proxy')], where)
   },
 }
 
