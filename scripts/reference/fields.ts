@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 /** A field of a JSON file, as a manual shows it. */
 export interface Field {
@@ -21,7 +21,7 @@ type JsonSchema = z.core.JSONSchema.JSONSchema
  * @throws Error for a field without a meaning, and for a meaning without a field
  */
 export function describeFields(
-  schema: z.ZodType,
+  schema: z.ZodMiniType,
   meanings: Readonly<Record<string, string>>,
   io: 'input' | 'output',
 ): Field[] {

@@ -12,7 +12,7 @@ import {
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
 import { execa } from 'execa'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { askLab, type Request } from './control.ts'
 import type { DaemonOptions } from './daemon.ts'
 import type { ExecPlan, PluggedDevice } from './engine.ts'
@@ -69,9 +69,13 @@ export interface RunningLab {
 
 const firstLineSchema = z.union([
   z.object({ ready: z.literal(true) }),
-  z.object({ ready: z.literal(false), message: z.string(), hint: z.string().nullable() }),
+  z.object({ ready: z.literal(false), message: z.string(), hint: z.nullable(z.string()) }),
 ])
-const recordSchema = z.object({ pid: z.number().int().positive(), name: z.string(), engine: z.string() })
+const recordSchema = z.object({
+  pid: z.int().check(z.positive()),
+  name: z.string(),
+  engine: z.string(),
+})
 
 /**
  * Brings a lab up and resolves when it is ready.

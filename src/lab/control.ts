@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { errorToJson, QusbError } from '../lib/errors.ts'
 import { LabError } from './errors.ts'
 import { FAULTS, type FaultName } from './faults.ts'
@@ -19,19 +19,23 @@ export const requestSchema = z.discriminatedUnion('verb', [
     verb: z.literal('fault'),
     fault: z.strictObject({
       name: faultName,
-      qube: z.string().nullable(),
-      value: z.string().nullable(),
+      qube: z.nullable(z.string()),
+      value: z.nullable(z.string()),
       on: z.boolean(),
     }),
   }),
-  z.strictObject({ verb: z.literal('exec'), qube: z.string(), argv: z.array(z.string()).min(1) }),
+  z.strictObject({
+    verb: z.literal('exec'),
+    qube: z.string(),
+    argv: z.array(z.string()).check(z.minLength(1)),
+  }),
   z.strictObject({ verb: z.literal('down') }),
 ])
 export type Request = z.infer<typeof requestSchema>
 
 const answerSchema = z.union([
   z.strictObject({ result: z.unknown() }),
-  z.strictObject({ error: z.string(), hint: z.string().nullable() }),
+  z.strictObject({ error: z.string(), hint: z.nullable(z.string()) }),
 ])
 
 /**

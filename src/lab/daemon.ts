@@ -1,5 +1,5 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { errorToJson } from '../lib/errors.ts'
 import { listenForRequests, type Request } from './control.ts'
 import { type LabFile, labFileSchema } from './file/schema.ts'
@@ -16,7 +16,7 @@ export const daemonOptionsSchema = z.strictObject({
   dir: z.string(),
   engine: z.enum(['process', 'kernel']),
   /** Seconds after which it ends by itself; null: only when told to. */
-  lifetime: z.number().positive().nullable(),
+  lifetime: z.nullable(z.number().check(z.positive())),
   file: labFileSchema,
 })
 export interface DaemonOptions {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { describeFields } from '../../scripts/reference/fields.ts'
 import { fillPage } from '../../scripts/reference/mdoc.ts'
 import { parseRules } from '../../src/lib/rules/parse.ts'
@@ -51,8 +51,8 @@ describe('the manual', () => {
 
   it('has a meaning for each field of a file, and a field for each meaning', () => {
     const schema = z.strictObject({
-      size: z.int().min(1).max(5).default(2),
-      inner: z.strictObject({ on: z.boolean().default(true), how: z.enum(['a', 'b', 'c']).nullable() }),
+      size: z._default(z.int().check(z.minimum(1), z.maximum(5)), 2),
+      inner: z.strictObject({ on: z._default(z.boolean(), true), how: z.nullable(z.enum(['a', 'b', 'c'])) }),
     })
     const words = { size: 'Size.', 'inner.on': 'On.', 'inner.how': 'How.' }
     expect(describeFields(schema, words, 'input')).toEqual([

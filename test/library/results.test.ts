@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type * as z from 'zod'
+import type * as z from 'zod/mini'
 import type * as commands from '../../src/lib/passthrough/results.ts'
 import type * as rules from '../../src/lib/rules/results.ts'
 import type * as library from '../../src/library/results.ts'

@@ -1,5 +1,6 @@
 import { string as stringArg } from '@oclif/core/args'
 import { boolean, string } from '@oclif/core/flags'
+import { WORDS } from '../../lib/model/parsing.ts'
 import { DEVICE_KINDS } from '../devices/kinds.ts'
 import { LabError } from '../errors.ts'
 import { deviceSchema, KERNEL_ONLY_KINDS } from '../file/schema.ts'
@@ -25,13 +26,16 @@ export default class LabPlug extends LabCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(LabPlug)
-    const parsed = deviceSchema.safeParse({
-      backend: args.BACKEND,
-      kind: args.KIND,
-      hidden: flags.hidden,
-      ...(flags.port === undefined ? {} : { port: flags.port }),
-      ...(flags.serial === undefined ? {} : { serial: flags.serial === '' ? null : flags.serial }),
-    })
+    const parsed = deviceSchema.safeParse(
+      {
+        backend: args.BACKEND,
+        kind: args.KIND,
+        hidden: flags.hidden,
+        ...(flags.port === undefined ? {} : { port: flags.port }),
+        ...(flags.serial === undefined ? {} : { serial: flags.serial === '' ? null : flags.serial }),
+      },
+      WORDS,
+    )
     if (!parsed.success) throw new LabError(parsed.error.issues[0]?.message ?? 'no such device')
     const device = await (await this.open(flags)).plug(parsed.data)
     this.say(flags, { device }, `${device.kind} is plugged into ${device.backend} at ${device.port}\n`)

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import * as z from 'zod'
+import * as z from 'zod/mini'
+import { WORDS } from '../../lib/model/parsing.ts'
 import { LabError } from '../errors.ts'
 import { DEFAULT_LAB } from './default.ts'
 import { type LabFile, labFileSchema } from './schema.ts'
@@ -24,7 +25,7 @@ export function readLabFile(path: string | null): LabFile {
  * @throws LabError
  */
 export function parseLabFile(value: unknown, origin: string): LabFile {
-  const parsed = labFileSchema.safeParse(value)
+  const parsed = labFileSchema.safeParse(value, WORDS)
   if (!parsed.success) throw new LabError(`${origin} is not a lab: ${z.prettifyError(parsed.error)}`)
   const file = parsed.data
   const names = file.qubes.map((qube) => qube.name)

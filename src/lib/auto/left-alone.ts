@@ -1,10 +1,11 @@
 import { closeSync, constants } from 'node:fs'
 import { join } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { DOM0, qubeNameSchema } from '../model/names.ts'
+import { ONCE } from '../model/parsing.ts'
 import { portSchema, usbNumberSchema } from '../model/port.ts'
 import type { Sight } from '../passthrough/sight.ts'
-import { ONCE, type Site } from '../site/site.ts'
+import type { Site } from '../site/site.ts'
 import { openPlainFile, readWhole } from '../store/plain-file.ts'
 import { replaceFile } from '../store/replace-file.ts'
 import type { Plugging } from './plugging.ts'
@@ -12,12 +13,15 @@ import type { Plugging } from './plugging.ts'
 /** A device at its place, from its plug to its unplug: another plug has another number, another start another domain. */
 const leftSchema = z.strictObject({
   backend: qubeNameSchema,
-  domain: z.int().nonnegative().nullable(),
+  domain: z.nullable(z.int().check(z.nonnegative())),
   port: portSchema,
-  devnum: usbNumberSchema.nullable(),
+  devnum: z.nullable(usbNumberSchema),
 })
 type Left = z.infer<typeof leftSchema>
-const fileSchema = z.strictObject({ schema: z.literal(1), left: z.array(leftSchema).max(4096) })
+const fileSchema = z.strictObject({
+  schema: z.literal(1),
+  left: z.array(leftSchema).check(z.maxLength(4096)),
+})
 
 const FILE_LIMIT = 1024 * 1024
 

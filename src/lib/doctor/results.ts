@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { qubeNameSchema } from '../model/names.ts'
 import { failureSchema } from '../passthrough/results.ts'
 
@@ -8,16 +8,16 @@ const stateSchema = z.enum(['ok', 'mended', 'warning', 'error'])
 const findingSchema = z.object({
   state: stateSchema,
   /** The qube it is about; null where it is about this machine. */
-  qube: qubeNameSchema.nullable(),
+  qube: z.nullable(qubeNameSchema),
   /** What a command would fail with for it; null unless it is an error. */
-  code: z.string().nullable(),
+  code: z.nullable(z.string()),
   message: z.string(),
   /** What to do, a sentence or a command to paste. */
-  fix: z.string().nullable(),
+  fix: z.nullable(z.string()),
   /** --fix can mend it. */
   mendable: z.boolean(),
   /** With --fix: what was done. */
-  mended: z.string().nullable(),
+  mended: z.nullable(z.string()),
 })
 
 const checkSchema = z.object({
@@ -25,7 +25,7 @@ const checkSchema = z.object({
   title: z.string(),
   /** The worst of its findings. */
   state: stateSchema,
-  findings: z.array(findingSchema).min(1),
+  findings: z.array(findingSchema).check(z.minLength(1)),
 })
 
 export const doctorResultSchema = z.object({
@@ -34,7 +34,7 @@ export const doctorResultSchema = z.object({
   state: stateSchema,
   checks: z.array(checkSchema),
   /** The first error that is left. */
-  error: failureSchema.optional(),
+  error: z.optional(failureSchema),
 })
 export type DoctorResult = z.infer<typeof doctorResultSchema>
 export type CheckResult = DoctorResult['checks'][number]

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { descriptionSchema, hex4Schema, serialSchema } from './identity.ts'
 import { type QubeName, qubeNameSchema } from './names.ts'
 import type { Port } from './port.ts'
@@ -6,7 +6,10 @@ import type { Port } from './port.ts'
 const ALIAS = /^[a-z][a-z0-9-]{0,30}$/
 
 /** A user's own name for a device. */
-export const aliasNameSchema = z.string().regex(ALIAS, 'not a name for a device').brand<'AliasName'>()
+export const aliasNameSchema = z
+  .string()
+  .check(z.regex(ALIAS, 'not a name for a device'))
+  .brand<'AliasName'>()
 export type AliasName = z.infer<typeof aliasNameSchema>
 
 /** @returns the name, or undefined where it cannot be one */
@@ -20,9 +23,9 @@ export function parseAliasName(text: string): AliasName | undefined {
  */
 export const pinSchema = z.strictObject({
   backend: qubeNameSchema,
-  controller: z.string().max(32).nullable(),
+  controller: z.nullable(z.string().check(z.maxLength(32))),
   bus: z.enum(['usb2', 'usb3']),
-  path: z.string().regex(/^[1-9][0-9]{0,2}(\.[1-9][0-9]{0,2}){0,6}$/),
+  path: z.string().check(z.regex(/^[1-9][0-9]{0,2}(\.[1-9][0-9]{0,2}){0,6}$/)),
 })
 export type Pin = z.infer<typeof pinSchema>
 
@@ -32,7 +35,7 @@ export const namedDeviceSchema = z.strictObject({
   productId: hex4Schema,
   serial: serialSchema,
   /** Never null where there is no serial: else any device of the kind would have the name. */
-  pin: pinSchema.nullable(),
+  pin: z.nullable(pinSchema),
   /** What it said it was when it was named: for people. */
   description: descriptionSchema,
 })
@@ -42,9 +45,12 @@ export type NamedDevice = z.infer<typeof namedDeviceSchema>
 export const aliasSchema = z.strictObject({
   name: aliasNameSchema,
   devices: z
-    .array(namedDeviceSchema.refine(({ serial, pin }) => serial !== null || pin !== null, 'names any device'))
-    .min(1)
-    .max(32),
+    .array(
+      namedDeviceSchema.check(
+        z.refine(({ serial, pin }) => serial !== null || pin !== null, 'names any device'),
+      ),
+    )
+    .check(z.minLength(1), z.maxLength(32)),
 })
 export type Alias = z.infer<typeof aliasSchema>
 

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { descriptionSchema, identitySchema } from './identity.ts'
 import { qubeNameSchema } from './names.ts'
 import { portSchema, usbNumberSchema } from './port.ts'
@@ -13,16 +13,16 @@ export const phaseSchema = z.enum(['attaching', 'attached', 'detaching', 'unreso
 
 /** What qusb did with a device, or meant to: one record of the store. */
 export const attachmentRecordSchema = z.object({
-  id: z.string().regex(/^[0-9a-f]{16}$/),
+  id: z.string().check(z.regex(/^[0-9a-f]{16}$/)),
   backend: qubeNameSchema,
   port: portSchema,
   frontend: qubeNameSchema,
   /** The call went to the frontend's stub domain, `NAME-dm`. */
   stubdom: z.boolean(),
-  device: identitySchema.extend({
+  device: z.extend(identitySchema, {
     busnum: usbNumberSchema,
     /** null: qubesd alone told of it. */
-    devnum: usbNumberSchema.nullable(),
+    devnum: z.nullable(usbNumberSchema),
     description: descriptionSchema,
   }),
   phase: phaseSchema,
@@ -30,17 +30,18 @@ export const attachmentRecordSchema = z.object({
   goal: z.enum(['attached', 'free']),
   /** ISO 8601, UTC, by this machine's clock: for people, never for deciding. */
   since: z.iso.datetime(),
-  by: z.object({ user: z.string().max(64), pid: z.int().positive(), rule: z.string().max(200).nullable() }),
+  by: z.object({
+    user: z.string().check(z.maxLength(64)),
+    pid: z.int().check(z.positive()),
+    rule: z.nullable(z.string().check(z.maxLength(200))),
+  }),
   /** The grant's file name, so that one left behind is found. */
-  grant: z
-    .string()
-    .regex(/^34-qusb-[0-9a-f]{16}\.policy$/)
-    .nullable(),
-  bootId: z.string().max(64),
+  grant: z.nullable(z.string().check(z.regex(/^34-qusb-[0-9a-f]{16}\.policy$/))),
+  bootId: z.string().check(z.maxLength(64)),
   /** Seconds this machine had slept since boot: more of them now means that a suspend closed the attachment. */
-  slept: z.number().nonnegative(),
-  backendDomain: z.int().nonnegative().nullable(),
-  frontendDomain: z.int().nonnegative().nullable(),
+  slept: z.number().check(z.nonnegative()),
+  backendDomain: z.nullable(z.int().check(z.nonnegative())),
+  frontendDomain: z.nullable(z.int().check(z.nonnegative())),
 })
 export type AttachmentRecord = z.infer<typeof attachmentRecordSchema>
 

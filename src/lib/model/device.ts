@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import {
   hex4Schema,
   type Identity,
@@ -16,8 +16,8 @@ export const deviceStateSchema = z.enum(['free', 'attached', 'unknown'])
 export const usageSchema = z.object({
   /** mounted: what is the mount point; swap; holder: device-mapper or md on top; given: a qube has its block device. */
   kind: z.enum(['mounted', 'swap', 'holder', 'given']),
-  block: z.string().max(32),
-  what: z.string().max(200).nullable(),
+  block: z.string().check(z.maxLength(32)),
+  what: z.nullable(z.string().check(z.maxLength(200))),
 })
 export type Usage = z.infer<typeof usageSchema>
 
@@ -32,33 +32,33 @@ export const deviceSchema = z.object({
   toldBy: z.enum(['backend', 'qubesd']),
   busnum: usbNumberSchema,
   /** null: not known. */
-  devnum: usbNumberSchema.nullable(),
+  devnum: z.nullable(usbNumberSchema),
   /** `0000`, with the product's `0000`: not known, as qubesd writes it. */
   vendorId: hex4Schema,
   productId: hex4Schema,
   serial: serialSchema,
   /** The device has a serial that cannot be told apart safely, so it counts as none. */
   serialUnsafe: z.boolean(),
-  manufacturer: z.string().max(200).nullable(),
-  product: z.string().max(200).nullable(),
+  manufacturer: z.nullable(z.string().check(z.maxLength(200))),
+  product: z.nullable(z.string().check(z.maxLength(200))),
   interfaces: interfacesSchema,
   /** Mb/s */
-  speed: z.number().positive().nullable(),
+  speed: z.nullable(z.number().check(z.positive())),
   state: deviceStateSchema,
-  attachedTo: qubeNameSchema.nullable(),
+  attachedTo: z.nullable(qubeNameSchema),
   /** The driver that has the device as a whole: `usb`, `usbip-host`, or null for none. */
-  driver: z.string().max(64).nullable(),
+  driver: z.nullable(z.string().check(z.maxLength(64))),
   /** The drivers of its interfaces. */
-  interfaceDrivers: z.array(z.string().max(64)).max(64),
+  interfaceDrivers: z.array(z.string().check(z.maxLength(64))).check(z.maxLength(64)),
   hub: z.boolean(),
   /** The backend does not publish it, on purpose. */
   hidden: z.boolean(),
   /** PCI address of its USB controller, `0000:00:14.0`. */
-  controller: z.string().max(32).nullable(),
+  controller: z.nullable(z.string().check(z.maxLength(32))),
   /** dom0 types or points with it now: an input sender runs on it. null: not known. */
-  inputForDom0: z.boolean().nullable(),
+  inputForDom0: z.nullable(z.boolean()),
   /** null: not known. */
-  usage: z.array(usageSchema).max(64).nullable(),
+  usage: z.nullable(z.array(usageSchema).check(z.maxLength(64))),
 })
 export type Device = z.infer<typeof deviceSchema>
 

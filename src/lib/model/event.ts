@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { descriptionSchema, hex4Schema, serialSchema } from './identity.ts'
 import { qubeNameSchema } from './names.ts'
 import { portSchema } from './port.ts'
@@ -16,9 +16,9 @@ export const historyEventSchema = z.object({
   serial: serialSchema,
   description: descriptionSchema,
   /** Who asked: a login name; null where another tool or nobody did. */
-  user: z.string().max(64).nullable(),
-  rule: z.string().max(200).nullable(),
+  user: z.nullable(z.string().check(z.maxLength(64))),
+  rule: z.nullable(z.string().check(z.maxLength(200))),
   /** How it ended, for `failed` the error's code: unplugged, restart, reboot, suspend, other-tool, TIMEOUT, … */
-  how: z.string().max(64).nullable(),
+  how: z.nullable(z.string().check(z.maxLength(64))),
 })
 export type HistoryEvent = z.infer<typeof historyEventSchema>

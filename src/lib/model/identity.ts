@@ -1,19 +1,19 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
-export const hex4Schema = z.string().regex(/^[0-9a-f]{4}$/)
-export const interfaceCodeSchema = z.string().regex(/^[0-9a-f]{6}$/)
+export const hex4Schema = z.string().check(z.regex(/^[0-9a-f]{4}$/))
+export const interfaceCodeSchema = z.string().check(z.regex(/^[0-9a-f]{6}$/))
 
 /** The longest serial that counts: USB string descriptors hold at most 126 UTF-16 units (USB 2.0, 9.6.7). */
 export const SERIAL_LIMIT = 126
 
 /** null: none, or one that needed cleaning (then `serialUnsafe` is set where the device is shown). */
-export const serialSchema = z.string().max(SERIAL_LIMIT).nullable()
+export const serialSchema = z.nullable(z.string().check(z.maxLength(SERIAL_LIMIT)))
 
 /** Class, subclass and protocol of each interface, six hex digits each, in the order of the device. */
-export const interfacesSchema = z.array(interfaceCodeSchema).max(64)
+export const interfacesSchema = z.array(interfaceCodeSchema).check(z.maxLength(64))
 
 /** Maker and product, clean, for people. */
-export const descriptionSchema = z.string().max(400)
+export const descriptionSchema = z.string().check(z.maxLength(400))
 
 /** What a device is, wherever it is plugged. */
 export const identitySchema = z.object({

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 /** Names that Qubes reserves, compared without case (core-admin, qubes/vm/qubesvm.py `validate_name`). */
 const RESERVED = new Set(['none', 'default', 'domain-0', 'lib'])
@@ -14,7 +14,7 @@ export function isQubeName(text: string): boolean {
 }
 
 /** A name that a qube can have; dom0 included. */
-export const qubeNameSchema = z.string().refine(isQubeName, 'not a qube name').brand<'QubeName'>()
+export const qubeNameSchema = z.string().check(z.refine(isQubeName, 'not a qube name')).brand<'QubeName'>()
 export type QubeName = z.infer<typeof qubeNameSchema>
 
 /** @returns the name, or undefined where it cannot be one */

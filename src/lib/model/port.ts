@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 /**
  * Where a device is plugged, as sysfs names it: bus, `-`, then the ports down from the root hub, `2-1.4`.
@@ -7,11 +7,11 @@ import * as z from 'zod'
  */
 const PORT = /^[1-9][0-9]{0,2}-[1-9][0-9]{0,2}(\.[1-9][0-9]{0,2}){0,6}$/
 
-export const portSchema = z.string().regex(PORT, 'not a USB port').brand<'Port'>()
+export const portSchema = z.string().check(z.regex(PORT, 'not a USB port')).brand<'Port'>()
 export type Port = z.infer<typeof portSchema>
 
 /** The number of a bus, and of a device on it: the kernel counts up to 127 devices, three digits are read. */
-export const usbNumberSchema = z.int().min(1).max(999)
+export const usbNumberSchema = z.int().check(z.minimum(1), z.maximum(999))
 
 export function parsePort(text: string): Port | undefined {
   return PORT.test(text) ? (text as Port) : undefined

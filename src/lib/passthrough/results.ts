@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { deviceSchema } from '../model/device.ts'
 import { historyEventSchema } from '../model/event.ts'
 import { hex4Schema, SERIAL_LIMIT } from '../model/identity.ts'
@@ -11,17 +11,17 @@ const schema = z.literal(1)
 export const failureSchema = z.object({
   code: z.string(),
   message: z.string(),
-  hint: z.string().nullable(),
-  detail: z.string().nullable(),
-  candidates: z.array(z.object({ selector: z.string(), description: z.string() })).optional(),
+  hint: z.nullable(z.string()),
+  detail: z.nullable(z.string()),
+  candidates: z.optional(z.array(z.object({ selector: z.string(), description: z.string() }))),
 })
 
 export const warningSchema = z.object({
   /** The qube it is about; null where it is about this machine. */
-  qube: qubeNameSchema.nullable(),
+  qube: z.nullable(qubeNameSchema),
   code: z.string(),
   message: z.string(),
-  hint: z.string().nullable(),
+  hint: z.nullable(z.string()),
 })
 export type Warning = z.infer<typeof warningSchema>
 
@@ -38,21 +38,21 @@ const assignedSchema = z.object({
   mode: z.enum(['auto-attach', 'ask-to-attach', 'required']),
 })
 
-export const listedDeviceSchema = deviceSchema.extend({
+export const listedDeviceSchema = z.extend(deviceSchema, {
   /** In plain words: `storage`, `camera`; null where the device shows no interface. */
-  class: z.string().nullable(),
+  class: z.nullable(z.string()),
   /** Maker and product: from usb.ids where the site has one, else the device's own claim; never empty. */
   description: z.string(),
   /** What users call it: any of these names it. */
   aliases: z.array(z.string()),
   /** When qusb attached it. */
-  since: z.iso.datetime().nullable(),
-  by: z.object({ user: z.string(), rule: z.string().nullable() }).nullable(),
-  drift: driftSchema.nullable(),
+  since: z.nullable(z.iso.datetime()),
+  by: z.nullable(z.object({ user: z.string(), rule: z.nullable(z.string()) })),
+  drift: z.nullable(driftSchema),
   /** The frontend that an unresolved operation is about. */
-  intendedFor: qubeNameSchema.nullable(),
+  intendedFor: z.nullable(qubeNameSchema),
   /** What qubesd will attach by itself, and to which qubes else; null where there is none, or no qubesd. */
-  assignment: assignedSchema.extend({ also: z.array(assignedSchema) }).nullable(),
+  assignment: z.nullable(z.extend(assignedSchema, { also: z.array(assignedSchema) })),
 })
 export type ListedDevice = z.infer<typeof listedDeviceSchema>
 
@@ -61,7 +61,7 @@ export const listResultSchema = z.object({
   devices: z.array(listedDeviceSchema),
   warnings: z.array(warningSchema),
   /** A backend that was named could not be asked. */
-  error: failureSchema.optional(),
+  error: z.optional(failureSchema),
 })
 export type ListResult = z.infer<typeof listResultSchema>
 
@@ -84,7 +84,7 @@ export const adviceSchema = z.object({
 export const infoResultSchema = z.object({
   schema,
   device: listedDeviceSchema,
-  interfaces: z.array(z.object({ code: z.string(), words: z.string(), driver: z.string().nullable() })),
+  interfaces: z.array(z.object({ code: z.string(), words: z.string(), driver: z.nullable(z.string()) })),
   /** What a user should know before giving it away. */
   advice: z.array(adviceSchema),
   warnings: z.array(warningSchema),
@@ -97,9 +97,9 @@ export const attachmentSchema = z.object({
   frontend: qubeNameSchema,
   vendorId: hex4Schema,
   productId: hex4Schema,
-  serial: z.string().max(SERIAL_LIMIT).nullable(),
+  serial: z.nullable(z.string().check(z.maxLength(SERIAL_LIMIT))),
   description: z.string(),
-  since: z.iso.datetime().nullable(),
+  since: z.nullable(z.iso.datetime()),
 })
 export type Attachment = z.infer<typeof attachmentSchema>
 
@@ -111,9 +111,9 @@ export const attachResultSchema = z.object({
   changed: z.boolean(),
   attachment: attachmentSchema,
   /** The qube that it was taken from; null where nobody had it. */
-  from: qubeNameSchema.nullable(),
+  from: z.nullable(qubeNameSchema),
   /** With --dry-run: what would be done; nothing was. */
-  plan: z.array(planStepSchema).optional(),
+  plan: z.optional(z.array(planStepSchema)),
   warnings: z.array(warningSchema),
 })
 export type AttachResult = z.infer<typeof attachResultSchema>
@@ -123,31 +123,31 @@ export const runResultSchema = z.object({
   /** Whether it was attached for this: what was there before stays. */
   changed: z.boolean(),
   attachment: attachmentSchema,
-  from: qubeNameSchema.nullable(),
-  command: z.object({ exitCode: z.int(), signal: z.string().nullable() }),
+  from: z.nullable(qubeNameSchema),
+  command: z.object({ exitCode: z.int(), signal: z.nullable(z.string()) }),
   /** Whether the frontend no longer has it. */
   detached: z.boolean(),
   warnings: z.array(warningSchema),
   /** It could not be detached. */
-  error: failureSchema.optional(),
+  error: z.optional(failureSchema),
 })
 export type RunResult = z.infer<typeof runResultSchema>
 
-export const detachedSchema = attachmentSchema.extend({
+export const detachedSchema = z.extend(attachmentSchema, {
   /** null where nobody had it. */
-  frontend: qubeNameSchema.nullable(),
+  frontend: z.nullable(qubeNameSchema),
   changed: z.boolean(),
   /** None that this qube may ask about has it; whether another has is not known. */
-  unsure: z.literal(true).optional(),
-  error: failureSchema.optional(),
+  unsure: z.optional(z.literal(true)),
+  error: z.optional(failureSchema),
 })
 
 export const detachResultSchema = z.object({
   schema,
   changed: z.boolean(),
   attachments: z.array(detachedSchema),
-  attachment: detachedSchema.nullable(),
-  plan: z.array(planStepSchema).optional(),
+  attachment: z.nullable(detachedSchema),
+  plan: z.optional(z.array(planStepSchema)),
   warnings: z.array(warningSchema),
 })
 export type DetachResult = z.infer<typeof detachResultSchema>
@@ -172,20 +172,20 @@ export const setupResultSchema = z.object({
     }),
   ),
   /** With --dry-run: what would be done; nothing was. */
-  plan: z.array(planStepSchema).optional(),
+  plan: z.optional(z.array(planStepSchema)),
   /** With --dry-run: every file that is to be in a qube, whether or not it is there. */
-  files: z
-    .array(
+  files: z.optional(
+    z.array(
       z.object({
         qube: qubeNameSchema,
         path: z.string(),
-        mode: z.string().nullable(),
-        content: z.string().nullable(),
+        mode: z.nullable(z.string()),
+        content: z.nullable(z.string()),
         /** Of a symbolic link. */
-        target: z.string().nullable(),
+        target: z.nullable(z.string()),
       }),
-    )
-    .optional(),
+    ),
+  ),
 })
 export type SetupResult = z.infer<typeof setupResultSchema>
 
@@ -219,18 +219,18 @@ const watchEventSchema = z.object({
   ]),
   /** What said when to look: the events of qubesd, or the clock. */
   source: z.enum(['qubesd', 'surveys']),
-  qube: qubeNameSchema.nullable(),
-  backend: qubeNameSchema.nullable(),
-  port: portSchema.nullable(),
-  frontend: qubeNameSchema.nullable(),
-  vendorId: hex4Schema.nullable(),
-  productId: hex4Schema.nullable(),
-  serial: z.string().max(SERIAL_LIMIT).nullable(),
-  description: z.string().nullable(),
+  qube: z.nullable(qubeNameSchema),
+  backend: z.nullable(qubeNameSchema),
+  port: z.nullable(portSchema),
+  frontend: z.nullable(qubeNameSchema),
+  vendorId: z.nullable(hex4Schema),
+  productId: z.nullable(hex4Schema),
+  serial: z.nullable(z.string().check(z.maxLength(SERIAL_LIMIT))),
+  description: z.nullable(z.string()),
   /** Which rule it was: `50-qusb.rules:3`. */
-  rule: z.string().max(200).nullable(),
+  rule: z.nullable(z.string().check(z.maxLength(200))),
   /** Why, where there is something to say. */
-  message: z.string().nullable(),
+  message: z.nullable(z.string()),
 })
 export type WatchEvent = z.infer<typeof watchEventSchema>
 

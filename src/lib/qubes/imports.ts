@@ -1,4 +1,5 @@
 import { parseQubeName, type QubeName } from '../model/names.ts'
+import { UNCOMPILED } from '../model/parsing.ts'
 import { type Port, parentPort, parsePort } from '../model/port.ts'
 import type { DeviceFacts } from './device-facts.ts'
 import {
@@ -6,7 +7,6 @@ import {
   type PendingImport,
   pidSchema,
   type StateFile,
-  UNCOMPILED,
   type VhciRow,
   vhciPortSchema,
   vhciRowSchema,

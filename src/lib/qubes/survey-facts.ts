@@ -1,35 +1,29 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { ErrorCode } from '../errors.ts'
 import type { Device } from '../model/device.ts'
 import type { Identity } from '../model/identity.ts'
 import type { QubeName } from '../model/names.ts'
 import { type Port, portSchema } from '../model/port.ts'
 
-/**
- * Parsed without zod's compiler: for the few rows and devices of a survey, compiling costs more than it saves, and the
- * first survey is in most runs the only one.
- */
-export const UNCOMPILED = { jitless: true }
-
 /** The speeds that a virtual host controller keeps ports for: USB 2 and USB 3. */
 const vhciHubSchema = z.enum(['hs', 'ss'])
 
 /** A port of a virtual host controller, as its `status` file prints it: `0003`; never to be read as a number. */
-export const vhciPortSchema = z.string().regex(/^[0-9]{1,6}$/)
+export const vhciPortSchema = z.string().check(z.regex(/^[0-9]{1,6}$/))
 
-const remoteNumberSchema = z.int().min(1).max(65_535).nullable()
+const remoteNumberSchema = z.nullable(z.int().check(z.minimum(1), z.maximum(65_535)))
 
 /** One row of `vhci_hcd.0/status*` (drivers/usb/usbip/vhci_sysfs.c). */
 export const vhciRowSchema = z.object({
   port: vhciPortSchema,
   hub: vhciHubSchema,
   /** 4: free, 5: not assigned yet, 6: used, 7: error. */
-  status: z.int().min(0).max(999),
+  status: z.int().check(z.minimum(0), z.maximum(999)),
   /** Where the device is in its backend; null while the port carries none. */
   remoteBusnum: remoteNumberSchema,
   remoteDevnum: remoteNumberSchema,
   /** The name of the device here, `3-1`; null until the hub has it. */
-  local: portSchema.nullable(),
+  local: z.nullable(portSchema),
 })
 export type VhciRow = z.infer<typeof vhciRowSchema>
 
@@ -59,7 +53,7 @@ export interface StateFile {
 }
 
 /** What a process id may be (proc(5), pid_max); 1 is nobody's import. */
-export const pidSchema = z.int().min(2).max(4_194_304)
+export const pidSchema = z.int().check(z.minimum(2), z.maximum(4_194_304))
 
 /**
  * An attach that has not finished: its processes. It is under way, or an ended client left it behind.

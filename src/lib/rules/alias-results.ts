@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { aliasSchema, namedDeviceSchema } from '../model/alias.ts'
 import { warningSchema } from '../passthrough/results.ts'
 
@@ -19,7 +19,7 @@ const aliasRemoveResultSchema = z.object({
   schema,
   changed: z.boolean(),
   /** As it was; null where there was none. */
-  alias: aliasSchema.nullable(),
+  alias: z.nullable(aliasSchema),
   warnings: z.array(warningSchema),
 })
 export type AliasRemoveResult = z.infer<typeof aliasRemoveResultSchema>

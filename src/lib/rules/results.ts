@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { hex4Schema, interfaceCodeSchema, SERIAL_LIMIT } from '../model/identity.ts'
 import { qubeNameSchema } from '../model/names.ts'
 import { portSchema } from '../model/port.ts'
@@ -23,9 +23,9 @@ const termsSchema = z.object({
   /** A selector, or `*`. */
   device: z.string(),
   /** null: any. */
-  backend: qubeNameSchema.nullable(),
+  backend: z.nullable(qubeNameSchema),
   /** null: nobody. */
-  frontend: qubeNameSchema.nullable(),
+  frontend: z.nullable(qubeNameSchema),
   action: z.enum(ACTIONS),
   options: optionsSchema,
   /** As a file has it, in one spelling. */
@@ -33,11 +33,11 @@ const termsSchema = z.object({
 })
 export type ShownTerms = z.infer<typeof termsSchema>
 
-const ruleSchema = termsSchema.extend({
+const ruleSchema = z.extend(termsSchema, {
   /** What `qusb rule remove` takes. */
-  id: z.string().regex(/^[0-9a-f]{8}$/),
+  id: z.string().check(z.regex(/^[0-9a-f]{8}$/)),
   file: z.string(),
-  line: z.int().positive(),
+  line: z.int().check(z.positive()),
 })
 export type ShownRule = z.infer<typeof ruleSchema>
 
@@ -67,7 +67,7 @@ const ruleAddedSchema = z.object({
   /** How many of those that were asked for were there already. */
   already: z.int(),
   /** With --dry-run: what would be added. */
-  plan: z.array(termsSchema).optional(),
+  plan: z.optional(z.array(termsSchema)),
   /** What an import did not take over. */
   leftOut: z.array(leftOutSchema),
   warnings: z.array(warningSchema),
@@ -83,9 +83,9 @@ const findingSchema = z.object({
    * has. assignment: qubesd has another plan for the device. denied: its frontend may not have such a device.
    */
   code: z.enum(['never-wins', 'no-effect', 'no-qube', 'assignment', 'denied']),
-  rule: ruleSchema.nullable(),
+  rule: z.nullable(ruleSchema),
   message: z.string(),
-  hint: z.string().nullable(),
+  hint: z.nullable(z.string()),
 })
 export type Finding = z.infer<typeof findingSchema>
 
@@ -95,17 +95,17 @@ const ruleCheckSchema = z.object({
   problems: z.array(
     z.object({
       file: z.string(),
-      line: z.int().positive().nullable(),
-      column: z.int().positive().nullable(),
+      line: z.nullable(z.int().check(z.positive())),
+      column: z.nullable(z.int().check(z.positive())),
       message: z.string(),
-      hint: z.string().nullable(),
+      hint: z.nullable(z.string()),
     }),
   ),
   /** What is worth a look in rules that count. */
   findings: z.array(findingSchema),
   rules: z.array(ruleSchema),
   warnings: z.array(warningSchema),
-  error: failureSchema.optional(),
+  error: z.optional(failureSchema),
 })
 export type RuleCheck = z.infer<typeof ruleCheckSchema>
 
@@ -115,18 +115,18 @@ const foreseenSchema = z.object({
     /** It is there; else it was told of in full and nobody sees it. */
     plugged: z.boolean(),
     backend: qubeNameSchema,
-    port: portSchema.nullable(),
+    port: z.nullable(portSchema),
     vendorId: hex4Schema,
     productId: hex4Schema,
-    serial: z.string().max(SERIAL_LIMIT).nullable(),
+    serial: z.nullable(z.string().check(z.maxLength(SERIAL_LIMIT))),
     interfaces: z.array(interfaceCodeSchema),
     description: z.string(),
     aliases: z.array(z.string()),
   }),
   /** What the rules say. */
   action: z.enum([...ACTIONS, 'none']),
-  rule: ruleSchema.nullable(),
-  frontend: qubeNameSchema.nullable(),
+  rule: z.nullable(ruleSchema),
+  frontend: z.nullable(qubeNameSchema),
   options: optionsSchema,
   /**
    * What comes of it, if it were plugged in now. waits: until its frontend runs. refused: something else than the rules
@@ -134,7 +134,7 @@ const foreseenSchema = z.object({
    */
   outcome: z.enum(['attached', 'asked', 'waits', 'refused', 'denied', 'nothing']),
   /** What stands in the way, or is worth knowing. */
-  notes: z.array(z.object({ code: z.string(), message: z.string(), hint: z.string().nullable() })),
+  notes: z.array(z.object({ code: z.string(), message: z.string(), hint: z.nullable(z.string()) })),
   /** Every rule in its order, and why it wins or does not. */
   considered: z.array(
     z.object({ rule: ruleSchema, outcome: z.enum(['wins', 'beaten', 'no-match']), why: z.string() }),
@@ -151,7 +151,7 @@ const ruleSuggestionsSchema = z.object({
       /** The device, in words. */
       about: z.string(),
       /** The rule that says the same already; null where there is none. */
-      already: ruleSchema.nullable(),
+      already: z.nullable(ruleSchema),
     }),
   ),
   warnings: z.array(warningSchema),

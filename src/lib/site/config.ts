@@ -1,25 +1,27 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { QusbError } from '../errors.ts'
 import { qubeNameSchema } from '../model/names.ts'
-import { ONCE, parseJsonFile, readSmallFile, type Site } from './site.ts'
+import { ONCE } from '../model/parsing.ts'
+import { parseJsonFile, readSmallFile, type Site } from './site.ts'
 
 /** The user's configuration, `config.json` in the configuration directory. Everything may be left out. */
 export const configSchema = z.strictObject({
   /** The qubes that have USB controllers; without it the running ones among sys-usb, sys-usb-… and sys-net. */
-  backends: z.array(qubeNameSchema).max(64).optional(),
+  backends: z.optional(z.array(qubeNameSchema).check(z.maxLength(64))),
   /** How long an attach or detach may take, seconds. */
-  timeout: z.int().min(1).max(600).default(60),
-  history: z
-    .strictObject({
-      enabled: z.boolean().default(true),
+  timeout: z._default(z.int().check(z.minimum(1), z.maximum(600)), 60),
+  history: z.prefault(
+    z.strictObject({
+      enabled: z._default(z.boolean(), true),
       /** Events kept in a file before it is rotated; two files are kept. */
-      events: z.int().min(10).max(100_000).default(2000),
+      events: z._default(z.int().check(z.minimum(10), z.maximum(100_000)), 2000),
       /** Whether events that name a disposable reach the disk. */
-      disposables: z.boolean().default(true),
-    })
-    .prefault({}),
+      disposables: z._default(z.boolean(), true),
+    }),
+    {},
+  ),
 })
 export type Config = z.infer<typeof configSchema>
 

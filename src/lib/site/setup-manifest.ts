@@ -1,15 +1,16 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { qubeNameSchema } from '../model/names.ts'
-import { ONCE, parseJsonFile, readSmallFile, type Site } from './site.ts'
+import { ONCE } from '../model/parsing.ts'
+import { parseJsonFile, readSmallFile, type Site } from './site.ts'
 
 /** One file that `qusb setup backend` has put into a qube: only while it is still that, it is changed or removed. */
 const installedFileSchema = z.strictObject({
   qube: qubeNameSchema,
-  path: z.string().regex(/^\/[A-Za-z0-9_./@-]{1,200}$/),
+  path: z.string().check(z.regex(/^\/[A-Za-z0-9_./@-]{1,200}$/)),
   /** `link` for a symbolic link. */
-  sha256: z.string().regex(/^([0-9a-f]{64}|link)$/),
+  sha256: z.string().check(z.regex(/^([0-9a-f]{64}|link)$/)),
 })
 export type InstalledFile = z.infer<typeof installedFileSchema>
 
@@ -17,8 +18,10 @@ export type InstalledFile = z.infer<typeof installedFileSchema>
 export const manifestSchema = z.strictObject({
   schema: z.literal(1),
   backends: z
-    .array(z.strictObject({ backend: qubeNameSchema, files: z.array(installedFileSchema).max(64) }))
-    .max(64),
+    .array(
+      z.strictObject({ backend: qubeNameSchema, files: z.array(installedFileSchema).check(z.maxLength(64)) }),
+    )
+    .check(z.maxLength(64)),
 })
 export type Manifest = z.infer<typeof manifestSchema>
 

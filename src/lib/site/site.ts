@@ -1,73 +1,73 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { QusbError } from '../errors.ts'
+import { ONCE, tellFirstIssue } from '../model/parsing.ts'
 
-const path = z.string().refine((text) => isAbsolute(text) && !text.includes('\0'), 'must be an absolute path')
+const path = z
+  .string()
+  .check(z.refine((text) => isAbsolute(text) && !text.includes('\0'), 'must be an absolute path'))
 
 /**
  * Where this dom0 keeps things. The defaults are those of Qubes OS 4.3; each may be replaced by the file that
  * QUSB_SITE names, and nothing else may be in that file.
  */
 export const siteSchema = z.strictObject({
-  qrexecClient: path.default('/usr/bin/qrexec-client'),
+  qrexecClient: z._default(path, '/usr/bin/qrexec-client'),
   /** What a qube other than dom0 calls services with. */
-  qrexecClientVm: path.default('/usr/bin/qrexec-client-vm'),
+  qrexecClientVm: z._default(path, '/usr/bin/qrexec-client-vm'),
   /** What this qube is called, where that is not its host name. */
-  qubeName: z.string().max(31).optional(),
+  qubeName: z.optional(z.string().check(z.maxLength(31))),
   /** The `qrexec.NAME` sockets. */
-  qubesRunDir: path.default('/var/run/qubes'),
+  qubesRunDir: z._default(path, '/var/run/qubes'),
   /** Receives grants. */
-  policyDir: path.default('/run/qubes/policy.d'),
+  policyDir: z._default(path, '/run/qubes/policy.d'),
   /** All directories whose policy counts, the one that shadows first. */
-  policyReadDirs: z.array(path).min(1).default(['/run/qubes/policy.d', '/etc/qubes/policy.d']),
+  policyReadDirs: z._default(z.array(path).check(z.minLength(1)), [
+    '/run/qubes/policy.d',
+    '/etc/qubes/policy.d',
+  ]),
   /** Where qubesd puts its own grants: one left behind is worth reporting. */
-  oldPolicyDir: path.default('/etc/qubes-rpc/policy'),
+  oldPolicyDir: z._default(path, '/etc/qubes-rpc/policy'),
   /** Says what policy would decide, without a call; looked for, not required. */
-  policyExec: path.default('/usr/bin/qrexec-policy-exec'),
-  stateDir: path.default('/var/lib/qusb'),
-  configDir: path.default('/etc/qusb'),
+  policyExec: z._default(path, '/usr/bin/qrexec-policy-exec'),
+  stateDir: z._default(path, '/var/lib/qusb'),
+  configDir: z._default(path, '/etc/qusb'),
   /** Locks and sockets: gone after a reboot. */
-  runDir: path.default('/run/qusb'),
-  qubesdSocket: path.default('/var/run/qubesd.sock'),
-  usbIds: path.default('/usr/share/hwdata/usb.ids'),
+  runDir: z._default(path, '/run/qusb'),
+  qubesdSocket: z._default(path, '/var/run/qubesd.sock'),
+  usbIds: z._default(path, '/usr/share/hwdata/usb.ids'),
   /** Where `qusb setup dom0` says that runDir is to be made at every boot (tmpfiles.d(5)). */
-  tmpfilesDir: path.default('/etc/tmpfiles.d'),
+  tmpfilesDir: z._default(path, '/etc/tmpfiles.d'),
   /** The qrexec services of dom0. */
-  rpcDir: path.default('/etc/qubes-rpc'),
+  rpcDir: z._default(path, '/etc/qubes-rpc'),
   /** Policy that stays over a reboot. */
-  keptPolicyDir: path.default('/etc/qubes/policy.d'),
-  unitDir: path.default('/etc/systemd/system'),
+  keptPolicyDir: z._default(path, '/etc/qubes/policy.d'),
+  unitDir: z._default(path, '/etc/systemd/system'),
   /** What `qusb setup backend` has installed, and where: root's alone. */
-  setupDir: path.default('/var/lib/qusb-setup'),
-  flock: path.default('/usr/bin/flock'),
+  setupDir: z._default(path, '/var/lib/qusb-setup'),
+  flock: z._default(path, '/usr/bin/flock'),
   /** What asks and tells on the desktop; looked for, not required. */
-  zenity: path.default('/usr/bin/zenity'),
-  kdialog: path.default('/usr/bin/kdialog'),
-  notifySend: path.default('/usr/bin/notify-send'),
-  sh: path.default('/bin/sh'),
+  zenity: z._default(path, '/usr/bin/zenity'),
+  kdialog: z._default(path, '/usr/bin/kdialog'),
+  notifySend: z._default(path, '/usr/bin/notify-send'),
+  sh: z._default(path, '/bin/sh'),
   /** Changes with every boot of dom0. */
-  bootIdFile: path.default('/proc/sys/kernel/random/boot_id'),
-  uptimeFile: path.default('/proc/uptime'),
-  limits: z
-    .strictObject({
+  bootIdFile: z._default(path, '/proc/sys/kernel/random/boot_id'),
+  uptimeFile: z._default(path, '/proc/uptime'),
+  limits: z.prefault(
+    z.strictObject({
       /** The most a backend may answer to a survey, bytes. */
-      surveyBytes: z
-        .int()
-        .min(4096)
-        .max(16 * 1024 * 1024)
-        .default(256 * 1024),
+      surveyBytes: z._default(z.int().check(z.minimum(4096), z.maximum(16 * 1024 * 1024)), 256 * 1024),
       /** How long a survey of one backend may take, ms. */
-      surveyMs: z.int().min(100).max(60_000).default(5000),
+      surveyMs: z._default(z.int().check(z.minimum(100), z.maximum(60_000)), 5000),
       /** How long qrexec may take to connect, seconds. */
-      connectSeconds: z.int().min(1).max(60).default(3),
-    })
-    .prefault({}),
+      connectSeconds: z._default(z.int().check(z.minimum(1), z.maximum(60)), 3),
+    }),
+    {},
+  ),
 })
 export type Site = z.infer<typeof siteSchema>
-
-/** A schema that is used once in a run is not worth compiling: that takes zod longer than the parse. */
-export const ONCE = { jitless: true }
 
 /** The most a site or configuration file may hold, bytes. */
 const FILE_LIMIT = 64 * 1024
@@ -126,7 +126,7 @@ export function readSmallFile(file: string, what: string): string {
  * Parses a JSON file by its schema.
  * @throws QusbError USAGE naming the file, the field and what is wrong
  */
-export function parseJsonFile<T>(schema: z.ZodType<T>, content: string, file: string): T {
+export function parseJsonFile<T>(schema: z.ZodMiniType<T>, content: string, file: string): T {
   let value: unknown
   try {
     value = JSON.parse(content)
@@ -135,7 +135,5 @@ export function parseJsonFile<T>(schema: z.ZodType<T>, content: string, file: st
   }
   const parsed = schema.safeParse(value, ONCE)
   if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  const where = issue === undefined || issue.path.length === 0 ? '' : ` at ${issue.path.join('.')}`
-  throw new QusbError('USAGE', `${file} is not valid${where}: ${issue?.message ?? 'unknown reason'}`)
+  throw new QusbError('USAGE', `${file} is not valid${tellFirstIssue(parsed.error)}`)
 }

@@ -1,9 +1,10 @@
 import { closeSync, constants } from 'node:fs'
 import { join } from 'node:path'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { QusbError } from '../errors.ts'
 import { type Alias, aliasSchema } from '../model/alias.ts'
-import { ONCE, type Site } from '../site/site.ts'
+import { ONCE, tellFirstIssue } from '../model/parsing.ts'
+import type { Site } from '../site/site.ts'
 import { CONFIG_FILE_MODE, withConfigLock } from './config-lock.ts'
 import { checkDirectory } from './directory.ts'
 import { errnoOf, storeError } from './failure.ts'
@@ -16,10 +17,10 @@ const FILE_LIMIT = 256 * 1024
 /** The file of the users' own names for devices. */
 export const aliasFileSchema = z.strictObject({
   schema: z.literal(1),
-  aliases: z
-    .array(aliasSchema)
-    .max(256)
-    .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'a name comes twice'),
+  aliases: z.array(aliasSchema).check(
+    z.maxLength(256),
+    z.refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'a name comes twice'),
+  ),
 })
 
 export function aliasFileOf(site: Site): string {
@@ -87,7 +88,7 @@ function parseAliases(content: string, file: string): readonly Alias[] {
       cause: error,
     })
   }
-  const later = z.object({ schema: z.int().min(2) }).safeParse(value, ONCE)
+  const later = z.object({ schema: z.int().check(z.minimum(2)) }).safeParse(value, ONCE)
   if (later.success) {
     throw new QusbError('STORE', `${file} was written by a later qusb (schema ${later.data.schema})`, {
       hint: 'Update qusb; the file was left as it is.',
@@ -95,9 +96,5 @@ function parseAliases(content: string, file: string): readonly Alias[] {
   }
   const parsed = aliasFileSchema.safeParse(value, ONCE)
   if (parsed.success) return parsed.data.aliases
-  const issue = parsed.error.issues[0]
-  const where = issue === undefined || issue.path.length === 0 ? '' : ` at ${issue.path.join('.')}`
-  throw new QusbError('STORE', `${file} is not valid${where}: ${issue?.message ?? 'unknown reason'}`, {
-    hint,
-  })
+  throw new QusbError('STORE', `${file} is not valid${tellFirstIssue(parsed.error)}`, { hint })
 }

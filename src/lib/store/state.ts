@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { type AttachmentRecord, attachmentRecordSchema } from '../model/attachment.ts'
+import { tellFirstIssue, WORDS } from '../model/parsing.ts'
 import { formatLine } from './line.ts'
 
 /** The schema that this qusb writes. A change of the record's fields needs the next number and a migration. */
@@ -12,8 +13,8 @@ export const MOST_ATTACHMENTS = 20_000
 export const stateSchema = z.object({
   schema: z.literal(STATE_SCHEMA),
   /** The boot in which the file was written last; each record carries its own. */
-  bootId: z.string().max(64),
-  attachments: z.array(attachmentRecordSchema).max(MOST_ATTACHMENTS),
+  bootId: z.string().check(z.maxLength(64)),
+  attachments: z.array(attachmentRecordSchema).check(z.maxLength(MOST_ATTACHMENTS)),
 })
 
 /** What the store holds. Nobody changes one in place. */
@@ -70,7 +71,7 @@ function readSchema(value: Record<string, unknown>, jitless: boolean): ParsedSta
   }
   if (schema > STATE_SCHEMA) return { kind: 'later', schema }
   const current = migrate(value, schema)
-  const parsed = stateSchema.safeParse(current, { jitless })
+  const parsed = stateSchema.safeParse(current, { ...WORDS, jitless })
   if (!parsed.success) return salvage(current, parsed.error)
   return withoutTwins(parsed.data, schema !== STATE_SCHEMA)
 }
@@ -86,10 +87,8 @@ function migrate(value: Record<string, unknown>, from: number): Record<string, u
 }
 
 /** Keeps the records that are valid: one that is not takes no other with it. */
-function salvage(value: Record<string, unknown>, error: z.ZodError): ParsedState {
-  const issue = error.issues[0]
-  const where = issue === undefined || issue.path.length === 0 ? '' : ` at ${issue.path.join('.')}`
-  const why = `it is not valid${where}: ${issue?.message ?? 'unknown reason'}`
+function salvage(value: Record<string, unknown>, error: z.core.$ZodError): ParsedState {
+  const why = `it is not valid${tellFirstIssue(error)}`
   if (!Array.isArray(value.attachments)) return damaged(why)
   const attachments = value.attachments.flatMap((record) => {
     const parsed = attachmentRecordSchema.safeParse(record)

@@ -2,6 +2,7 @@ import { closeSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { QusbError } from '../errors.ts'
 import { type AttachmentRecord, attachmentRecordSchema } from '../model/attachment.ts'
+import { UNCOMPILED } from '../model/parsing.ts'
 import { readBootId } from '../site/moment.ts'
 import type { Site } from '../site/site.ts'
 import { chooseDamagedName, findDamaged, pruneDamaged } from './damaged.ts'
@@ -155,7 +156,7 @@ function validate(
   }
   const known = new Set(before)
   const records = after.map((record) =>
-    known.has(record) ? record : attachmentRecordSchema.parse(record, { jitless: true }),
+    known.has(record) ? record : attachmentRecordSchema.parse(record, UNCOMPILED),
   )
   if (new Set(records.map((record) => record.id)).size !== records.length) {
     throw new Error('two attachments with the same id')

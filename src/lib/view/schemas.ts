@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { doctorResultSchema } from '../doctor/results.ts'
 import { RESULT_SCHEMAS } from '../passthrough/results.ts'
 import { ALIAS_RESULT_SCHEMAS } from '../rules/alias-results.ts'
@@ -11,7 +11,7 @@ import { stateSchema } from '../store/state.ts'
 /** A published schema: of a document that a command prints, or of a file. */
 interface Published {
   description: string
-  schema: z.ZodType
+  schema: z.ZodMiniType
   /** Files are described as a person may write them: what has a default may be left out. */
   io: 'input' | 'output'
 }
