@@ -9,6 +9,18 @@ qusb_first() {
   [ -r "$1" ] && IFS= read -r v <"$1"
 }
 
+# say TEXT: for later, so that a few writes carry what would be a write a line. Each is a message of qrexec, and a read
+# of dom0's.
+qusb_say() {
+  o=$o$1$nl
+  [ ${#o} -lt 4096 ] || qusb_flush
+}
+
+qusb_flush() {
+  printf %s "$o"
+  o=
+}
+
 # word FILE: its first line into v, `-` for none or for what is no word.
 qusb_word() {
   v=
@@ -32,12 +44,12 @@ qusb_devices() {
     cd -P "$link" 2>/dev/null || continue
     devices=$((devices + 1))
     if [ "$devices" -gt 512 ] || [ "$interfaces" -gt 2048 ]; then
-      echo T
+      qusb_say T
       break
     fi
     at=$PWD
     qusb_name "$at/driver"
-    o="D $name $v ${at#"$base"}$nl"
+    qusb_say "D $name $v ${at#"$base"}"
     count=0
     for interface in "$at/$name":*; do
       [ -d "$interface" ] || break
@@ -45,21 +57,22 @@ qusb_devices() {
       # The parser takes 64, and must see that there are more.
       [ "$count" -le 65 ] || break
       qusb_name "$interface/driver"
-      o="${o}i ${interface##*:} $v$nl"
+      qusb_say "i ${interface##*:} $v"
       i=$name/${interface##*/}
       files="$files $i/bInterfaceClass $i/bInterfaceSubClass $i/bInterfaceProtocol"
     done
     interfaces=$((interfaces + count))
-    printf %s "$o"
     # Without interfaces (not authorized, or given to usbip-host) only the descriptors tell what it is.
     if [ "$count" = 0 ] && [ -r "$at/descriptors" ]; then
+      qusb_flush
       od -An -v -tx1 -N 4096 "$at/descriptors"
     fi
     files="$files $name/serial $name/manufacturer $name/product $name/speed $name/usbip_status"
     files="$files $name/bDeviceClass $name/bConfigurationValue"
     files="$files $name/idVendor $name/idProduct $name/busnum $name/devnum"
   done
-  printf '%s attributes\n' "$1"
+  qusb_say "$1 attributes"
+  qusb_flush
   cd "$root/sys/bus/usb/devices" || return
   # Each line comes with the name of its file, so that no text of a device can pass for another's.
   set -f
@@ -79,23 +92,22 @@ qusb_usage() {
     cd -P "$link" 2>/dev/null || continue
     case $PWD in */usb[0-9]*) ;; *) continue ;; esac
     lines=$((lines + 1))
-    [ "$lines" -le 1024 ] || { echo T; break; }
+    [ "$lines" -le 1024 ] || { qusb_say T; break; }
     case ${link##*/} in
-      event*) o="E ${link##*/} ${PWD#"$base"}$nl" ;;
+      event*) qusb_say "E ${link##*/} ${PWD#"$base"}" ;;
       *)
         v=
         IFS= read -r v <dev
-        o="B ${link##*/} $v ${PWD#"$base"}$nl"
+        qusb_say "B ${link##*/} $v ${PWD#"$base"}"
         for holder in holders/*; do
-          [ -e "$holder" ] && o="${o}h ${holder##*/}$nl"
+          [ -e "$holder" ] && qusb_say "h ${holder##*/}"
         done
         ;;
     esac
-    printf %s "$o"
   done
   for file in "$root"/sys/class/block/loop*/loop/backing_file; do
     qusb_first "$file" || continue
-    case $v in /dev/*) link=${file%/loop/backing_file} && printf 'L %s %s\n' "${link##*/}" "$v" ;; esac
+    case $v in /dev/*) link=${file%/loop/backing_file} && qusb_say "L ${link##*/} $v" ;; esac
   done
   lines=0
   for file in mounts swaps; do
@@ -103,22 +115,22 @@ qusb_usage() {
     while IFS=' 	' read -r device where rest; do
       case $device in /dev/*) ;; *) continue ;; esac
       lines=$((lines + 1))
-      [ "$lines" -le 512 ] || { echo T; break; }
+      [ "$lines" -le 512 ] || { qusb_say T; break; }
       case $file in
-        mounts) printf 'M %s %s\n' "$device" "$where" ;;
-        swaps) printf 'W %s\n' "$device" ;;
+        mounts) qusb_say "M $device $where" ;;
+        swaps) qusb_say "W $device" ;;
       esac
     done <"$root/proc/$file"
   done
   for file in "$root"/sys/bus/xen-backend/devices/vbd-*/physical_device; do
     qusb_word "$file"
     link=${file%/physical_device}
-    [ "$v" = - ] || printf 'V %s %s\n' "${link##*/}" "$v"
+    [ "$v" = - ] || qusb_say "V ${link##*/} $v"
   done
   # A unit has its control group while it runs; in a slice of its own or not, version 1 or 2.
   for group in "$root"/sys/fs/cgroup/system.slice "$root"/sys/fs/cgroup/systemd/system.slice; do
     for file in "$group"/qubes-input-sender-* "$group"/*/qubes-input-sender-*; do
-      [ -d "$file" ] && printf 'I %s\n' "${file##*/}"
+      [ -d "$file" ] && qusb_say "I ${file##*/}"
     done
   done
 }
@@ -127,21 +139,23 @@ qusb_imports() {
   set -- "$root"/sys/devices/platform/vhci_hcd.*/status*
   if [ -r "$1" ]; then
     # The parser tells a controller without rows from none.
-    echo R
+    qusb_say R
+    qusb_flush
     # Hub, port, status, device, local bus id, of seven. A shell would read them byte by byte.
     w='\([^ ]*\)' s='[^ ]*'
     sed -n "s/^\([hs]s\)  *$w  *$w  *$s  *$w  *$s  *$w.*/R \1 \2 \3 \4 \5/p" "$@"
   fi
   for file in "$root"/var/run/qubes/usb-import-*.state; do
     qusb_word "$file"
-    [ -r "$file" ] && printf 'S %s %s\n' "$v" "${file##*/}"
+    [ -r "$file" ] && qusb_say "S $v ${file##*/}"
   done
   cd "$root/proc" || return
   lines=0
   for file in $(grep -als -e usb-import -e 'qubes[.]USB+' [0-9]*/cmdline); do
     lines=$((lines + 1))
-    [ "$lines" -le 256 ] || { echo T; break; }
-    printf 'P %s ' "${file%/cmdline}"
+    [ "$lines" -le 256 ] || { qusb_say T; break; }
+    o="${o}P ${file%/cmdline} "
+    qusb_flush
     head -c 1024 "$file" | tr '\000\n' '\t_'
     echo
   done
@@ -149,13 +163,13 @@ qusb_imports() {
 
 qusb_services() {
   file=$root/sys/bus/usb/drivers/usbip-host/match_busid
-  [ -f "$file" ] && qusb_first "$file" && printf 'K %s\n' "$v"
+  [ -f "$file" ] && qusb_first "$file" && qusb_say "K $v"
   for directory in "$root/etc/qubes-rpc" "$root/usr/local/etc/qubes-rpc"; do
     for name in qubes.USBAttach qubes.USBDetach qubes.USB; do
-      [ -e "$directory/$name" ] && echo "X $name"
+      [ -e "$directory/$name" ] && qusb_say "X $name"
     done
     for file in "$directory"/ctap.* "$directory"/u2f.*; do
-      [ -e "$file" ] && echo "X ctap" && break
+      [ -e "$file" ] && qusb_say "X ctap" && break
     done
   done
 }
@@ -174,15 +188,17 @@ qusb_probe() {
   # Where a link leads is told with symbolic links resolved, so the root must be, too.
   base=
   [ -z "$root" ] || { cd -P "$root" && root=$PWD base=$PWD; }
+  o=
   printf '\n%s begin 1\n' "$1"
   qubesdb-read /name
   printf '%s qubesdb\n' "$1"
   qubesdb-multiread /qubes-usb-devices/
-  printf '\n%s devices\n' "$1"
+  qusb_say "$nl$1 devices"
   qusb_devices "$1"
-  printf '\n%s facts\n' "$1"
+  qusb_say "$nl$1 facts"
   qusb_usage
   qusb_imports
   qusb_services
-  printf '%s end\n' "$1"
+  qusb_say "$1 end"
+  qusb_flush
 } 2>/dev/null
