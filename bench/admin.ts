@@ -5,7 +5,10 @@ const QUBES = 60
 const RUNNING = 20
 const DEVICES = 20
 
-/** Listing where qubesd knows many qubes: a call for each of them and kind, beside the same lab without a qubesd. */
+/**
+ * Listing where qubesd knows many qubes, beside the same lab without a qubesd: for a pipe, and with what it will attach by
+ * itself, which is a call for each qube.
+ */
 export async function benchAdmin(): Promise<void> {
   const rows: (string | number)[][] = []
   for (const [name, qubesd] of [
@@ -30,16 +33,17 @@ export async function benchAdmin(): Promise<void> {
         [
           { name: 'floor', args: [FLOOR] },
           { name: 'list', args: [PROGRAM, 'list'], env },
+          { name: 'list --json', args: [PROGRAM, 'list', '--json'], env },
         ],
         20,
       )
-      const [floor, list] = times.map(({ least }) => least)
-      rows.push([name, floor ?? Number.NaN, list ?? Number.NaN, (list ?? Number.NaN) / (floor ?? Number.NaN)])
+      const [floor = Number.NaN, list = Number.NaN, json = Number.NaN] = times.map(({ least }) => least)
+      rows.push([name, floor, list, list / floor, json, json / floor])
     })
   }
   printTable(
     `Listing ${DEVICES} devices among ${QUBES} qubes, ${RUNNING} of them running, least ms (aim: within 2.5 times the floor)`,
-    ['', 'floor', 'list', 'x floor'],
+    ['', 'floor', 'list', 'x floor', '--json', 'x floor'],
     rows,
   )
 }

@@ -37,10 +37,17 @@ export default class List extends QusbCommand {
       backends,
       all: flags.all || flags.tree,
       attached: flags.attached,
+      // The lines for a pipe do not tell them.
+      assignments: flags.json || this.isDrawn(flags),
     })
     // Loaded while the backends answer.
     const [outcome, view] = await Promise.all([listing, import('../lib/view/devices.ts')])
     this.report(outcome, flags, (result) => this.draw(result, flags.tree, view))
+  }
+
+  /** For a person; else for a pipe. */
+  private isDrawn({ tree }: { tree: boolean }): boolean {
+    return tree || process.stdout.isTTY === true
   }
 
   private draw(
@@ -51,7 +58,7 @@ export default class List extends QusbCommand {
     // A backend that failed has not said that it has no devices.
     if (devices.length === 0 && error !== undefined) return ''
     if (tree) return view.renderDeviceTree(devices, this.terminal())
-    return process.stdout.isTTY === true
+    return this.isDrawn({ tree })
       ? view.renderDeviceList(devices, this.terminal())
       : view.renderDeviceLines(devices)
   }

@@ -57,6 +57,12 @@ export const FAULTS = {
     value: 'seconds, default 1',
     once: true,
   },
+  'qubesd-garbled': {
+    description: 'qubesd answers what is no answer',
+    qube: 'none',
+    value:
+      'half, endless, noise, nothing or escape, and the call that is answered so, such as half:admin.vm.List; default half, of every call',
+  },
   'qubesd-lying': {
     description: 'qubesd tells of qubes, devices and attachments that are not',
     qube: 'none',

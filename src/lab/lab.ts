@@ -15,6 +15,7 @@ import { Doors } from './qrexec/doors.ts'
 import { keepTidy } from './qrexec/janitor.ts'
 import { listenForQuestions } from './qrexec/rpc.ts'
 import { type QubeState, Qubes } from './qubes.ts'
+import { readGarbling } from './qubesd/garble.ts'
 import { Qubesd } from './qubesd/qubesd.ts'
 import { linkServices } from './qubesd/services.ts'
 import { createWorld } from './qubesd/world-of-lab.ts'
@@ -185,6 +186,7 @@ export class Lab {
       case 'qubesd-silent':
       case 'qubesd-restarting':
       case 'qubesd-lying':
+      case 'qubesd-garbled':
         return this.#troubleQubesd(fault)
       case 'killed':
         return this.#stop(qube, 'kill')
@@ -241,6 +243,12 @@ export class Lab {
   #troubleQubesd({ name, value, on }: Fault): void {
     const qubesd = this.#qubesd
     if (qubesd === null) throw new LabError('This lab has no qubesd.')
+    if (name === 'qubesd-garbled') {
+      const garbling = on ? readGarbling(value ?? 'half') : null
+      if (garbling === undefined) throw new LabError(`${value} is no way to garble an answer.`)
+      qubesd.garble(garbling)
+      return
+    }
     const seconds = value ?? (name === 'qubesd-restarting' ? '1' : '2')
     if (!/^[0-9]+(\.[0-9]+)?$/.test(seconds)) throw new LabError(`${seconds} is not a number of seconds.`)
     if (name === 'qubesd-slow') qubesd.slow(on ? Number(seconds) : 0)

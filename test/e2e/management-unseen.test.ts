@@ -184,6 +184,28 @@ describe.each(['4.3', '4.2'] as const)(
       })
     })
 
+    it('watches, and says once that it is the word of qubesd', async () => {
+      const watching = management.start('watch', '--every', '1')
+      let text = ''
+      watching.child.stderr?.on('data', (chunk: Buffer | string) => {
+        text += chunk.toString()
+      })
+      await watching.said('what is shown of it is the word of qubesd')
+      const seen = (await management.bench.lab.status()).devices.length
+      await management.bench.lab.plug({ backend: 'sys-usb', port: '2-3', kind: 'stick' })
+      await until('the new one', async () => (await run('list', '--json')).json.devices.length > seen)
+      let out = ''
+      watching.child.stdout?.on('data', (chunk: Buffer | string) => {
+        out += chunk.toString()
+      })
+      await management.bench.lab.unplug('sys-usb', '2-3')
+      await until('its end', () => out.includes('2-3'))
+      watching.child.kill('SIGINT')
+      await watching.done
+      expect(text.split('is the word of qubesd')).toHaveLength(2)
+      expect(text).toContain(': qubes.VMShell * mgmt sys-usb allow autostart=no')
+    })
+
     it('watches, and tells who gets it and gives it back', async () => {
       const watching = management.start('watch', '--json')
       let text = ''

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
@@ -232,6 +232,53 @@ describe('from a management qube that policy refuses something', () => {
       devices: [{}, { state: 'free', drift: null }],
       warnings: [],
     })
+  })
+
+  it('names the line that giving a stuck device back needs, and gives it back with it', async () => {
+    expect((await bench.qusb('attach', 'sys-usb', '2-1', 'work')).code).toBe(0)
+    const detached = await bench.lab.call('work', 'root:QUBESRPC qubes.USBDetach dom0', 'sys-usb 2-1\n')
+    expect(detached.code).toBe(0)
+    await until('the release', async () => {
+      const { attachedTo, driver } = await bench.device('2-1')
+      return attachedTo === null && driver === 'usbip-host'
+    })
+    const line = 'qubes.VMRootShell * mgmt sys-usb allow autostart=no'
+    const stuck = async (...args: string[]) =>
+      (await inMgmt('doctor', ...args, '--json')).json.checks.find(
+        ({ id }: { id: string }) => id === 'stuck-devices',
+      )
+    expect((await stuck()).findings).toMatchObject([
+      { state: 'warning', qube: 'sys-usb', fix: expect.stringContaining(`: ${line}`) },
+    ])
+    const begun = Date.now()
+    const refused = await stuck('--fix')
+    expect(refused.findings[0].message).toContain('could not be mended')
+    expect(refused.findings[0].message).toContain(`: ${line}`)
+    // It is not waited for what nobody does.
+    expect(Date.now() - begun).toBeLessThan(30_000)
+    const more = join(bench.lab.dir, 'dom0/etc/qubes/policy.d/31-root.policy')
+    writeFileSync(more, `${line}\n`)
+    try {
+      expect(await stuck('--fix')).toMatchObject({ state: 'mended' })
+    } finally {
+      rmSync(more)
+    }
+    expect(await bench.device('2-1')).toMatchObject({ state: 'free', driver: 'usb' })
+  })
+
+  it('without its directories says how they are made here', async () => {
+    const config = join(dirname(site), 'etc/qusb')
+    rmSync(config, { recursive: true })
+    try {
+      const { code, json } = await inMgmt('rule', 'add', 'sys-usb', '2-1', 'work', '--json')
+      expect(code).toBe(11)
+      expect(json.error.hint).toContain('in a management qube the line that `qusb doctor` tells')
+      const checks = (await inMgmt('doctor', '--json')).json.checks
+      const directories = checks.find(({ id }: { id: string }) => id === 'directories')
+      expect(directories.findings[0].fix).toContain(`-m 2775 -g qubes ${config} `)
+    } finally {
+      mkdirSync(config, { mode: 0o700 })
+    }
   })
 
   it('tells of a detach that is refused, and what stood stands', async () => {

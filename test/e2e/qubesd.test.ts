@@ -50,11 +50,24 @@ describe.each(['4.3', '4.2'] as const)('with qubesd of Qubes %s', (qubesd) => {
   it('is asked once for each qube and kind of thing', async () => {
     const asked = (): string[] =>
       readFileSync(join(bench.lab.dir, 'log'), 'utf8').match(/(?<=qubesd: )admin\.\S+ \S+$/gm) ?? []
-    const before = asked().length
-    expect((await bench.qusb('list')).code).toBe(0)
-    const calls = asked().slice(before)
+    const callsOf = async (...args: string[]): Promise<string[]> => {
+      const before = asked().length
+      expect((await bench.qusb(...args)).code).toBe(0)
+      return asked().slice(before)
+    }
+    const calls = await callsOf('list', '--json')
     expect(calls).toContain('admin.vm.List dom0')
     expect(calls.filter((call, i) => calls.indexOf(call) !== i)).toEqual([])
+    expect(calls.filter((call) => /usb\.(Assigned|List) work$/.test(call)).at(-1)).toContain(
+      qubesd === '4.3' ? 'Assigned' : 'List',
+    )
+    // It is surveyed, so that its devices are not asked for once more.
+    expect(calls).not.toContain('admin.vm.device.usb.Available sys-usb')
+    expect(calls).toContain('admin.vm.device.usb.Available my-devices')
+    // What a pipe is told has no assignments.
+    const piped = await callsOf('list')
+    expect(piped.filter((call) => /usb\.(Assigned|List)/.test(call))).toEqual([])
+    expect(piped).toContain('admin.vm.device.usb.Available my-devices')
   })
 
   it.each([

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { AssignmentDefinition } from '../file/schema.ts'
 import { answer, type Belief, type Request } from './answer.ts'
 import { compare, formatEvent, type LabEvent, takeSnapshot } from './events.ts'
+import { type Garbling, garbled } from './garble.ts'
 import { type Generation, QubesdException, type World } from './world.ts'
 
 /** How often it looks for something to tell, while anybody listens; milliseconds. */
@@ -30,6 +31,7 @@ export class Qubesd {
   #slowMs = 0
   #silent = false
   #lying = false
+  #garbling: Garbling | null = null
 
   /** @param path short enough for a socket's address: relative to the lab's directory, where its process stands */
   constructor(
@@ -68,6 +70,11 @@ export class Qubesd {
 
   lie(on: boolean): void {
     this.#lying = on
+  }
+
+  /** Spoils what it answers from now on; null: no more. */
+  garble(garbling: Garbling | null): void {
+    this.#garbling = garbling
   }
 
   /** Ends, and begins again after a while; who calls meanwhile finds nobody. */
@@ -117,15 +124,16 @@ export class Qubesd {
     // Whoever waits is let go when it ends, or when he gives up.
     if (this.#silent) return
     if (request.method === 'admin.Events') return await this.#listen(socket, request.source)
+    const say = (text: string): void => void socket.end(garbled(text, request.method, this.#garbling))
     try {
-      socket.end(`0\0${await answer(this.#world, this.#belief(), request)}`)
+      say(`0\0${await answer(this.#world, this.#belief(), request)}`)
     } catch (error) {
       const known =
         error instanceof QubesdException ? error : new QubesdException('ProtocolError', String(error))
       this.#world.log(`qubesd: ${request.method}+${request.arg} ${request.dest}: ${known.message}`)
       if (known.type === 'QubesUSBException') this.#believe(request)
       if (known.type === 'ProtocolError') socket.end()
-      else socket.end(`2\0${known.type}\0\0${known.message}\0`)
+      else say(`2\0${known.type}\0\0${known.message}\0`)
     }
     await this.#look()
   }

@@ -5,6 +5,7 @@ import { QusbError } from '../errors.ts'
 import { parseQubeName, type QubeName } from '../model/names.ts'
 import { connectUnix } from '../qubes/admin/connect.ts'
 import type { Site } from '../site/site.ts'
+import { SET_UP } from '../site/standpoint.ts'
 
 /** The longest descriptor that is read, bytes: a service, an argument and names are shorter. */
 const LINE_LIMIT = 1024
@@ -63,7 +64,7 @@ export async function listenForHints(
   } catch (cause) {
     closeSync(directory)
     throw new QusbError('REFUSED', `cannot listen at ${path}: ${(cause as Error).message}`, {
-      hint: 'Make its directory: sudo qusb setup dom0',
+      hint: `To make its directory, run ${SET_UP}.`,
       cause,
     })
   }

@@ -5,11 +5,16 @@ import type { ListedDevice } from './results.ts'
 
 /** What qubesd will attach by itself, to any qube; none where nobody knows. Never throws. */
 export async function findAssignments(context: Context): Promise<readonly Assignment[]> {
-  return await context.directory.askMore<readonly Assignment[]>(context.signal, [], async (asking, qubes) => {
-    const { askForAssignments } = await import('../qubes/admin/ask.ts')
-    const names = [...qubes.values()].filter((qube) => qube.class !== 'TemplateVM').map((qube) => qube.name)
-    return (await askForAssignments(asking, names)).entries
-  })
+  return await context.directory.askMore<readonly Assignment[]>(
+    'what it attaches by itself',
+    context.signal,
+    [],
+    async (asking, qubes) => {
+      const { askForAssignments } = await import('../qubes/admin/ask.ts')
+      const names = [...qubes.values()].filter((qube) => qube.class !== 'TemplateVM').map((qube) => qube.name)
+      return (await askForAssignments(asking, names)).entries
+    },
+  )
 }
 
 /** The assignment that is about this device, the one that names it most closely first. Pure. */

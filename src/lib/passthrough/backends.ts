@@ -39,10 +39,10 @@ export async function findBackends(context: Context): Promise<Backends> {
   if (config.backends !== undefined && config.backends.length > 0) {
     return onlyBackends(config.backends)
   }
-  const found = askQubesd(context)
   let names = [...(await requireRunningQubes(context)).keys()]
     .filter((name) => DEFAULT_NAMES.test(name))
     .sort()
+  const found = askQubesd(context, new Set(names))
   if (names.length === 0) names = [...(await found).running]
   if (names.length === 0) {
     const halted = (await found).halted
@@ -59,11 +59,17 @@ export async function findBackends(context: Context): Promise<Backends> {
   return { names, guessed: true, found }
 }
 
-async function askQubesd(context: Context): Promise<FoundBackends> {
-  return await context.directory.askMore<FoundBackends>(context.signal, NONE_FOUND, async (asking, qubes) => {
-    const { askForBackends } = await import('../qubes/admin/ask.ts')
-    return await askForBackends(asking, [...qubes.values()])
-  })
+/** @param usual those that are asked themselves in any case */
+async function askQubesd(context: Context, usual: ReadonlySet<QubeName>): Promise<FoundBackends> {
+  return await context.directory.askMore<FoundBackends>(
+    'which other USB qubes there are',
+    context.signal,
+    NONE_FOUND,
+    async (asking, qubes) => {
+      const { askForBackends } = await import('../qubes/admin/ask.ts')
+      return await askForBackends(asking, [...qubes.values()], usual)
+    },
+  )
 }
 
 /** What should be said of USB qubes whose devices cannot be seen. */

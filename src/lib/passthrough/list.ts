@@ -18,6 +18,8 @@ export interface ListRequest {
   all: boolean
   /** Only what is attached. */
   attached: boolean
+  /** Whether to ask what qubesd will attach by itself, a call for each qube; else nothing has an assignment. Default true. */
+  assignments?: boolean
 }
 
 /**
@@ -32,7 +34,7 @@ export async function list(
   const named = request.backends.length > 0
   const backends = named ? onlyBackends(request.backends) : await findBackends(context)
   context.progress(`looking at ${backends.names.join(', ')}`)
-  const assigning = findAssignments(context)
+  const assigning = request.assignments === false ? [] : findAssignments(context)
   const looked = await lookWithStore(context, backends)
   const { seen, records } = looked
   const warnings = [...looked.warnings]
@@ -41,7 +43,9 @@ export async function list(
     if (named) failure ??= failureToError(problem)
     warnings.push(failureToWarning(problem))
   }
-  warnings.push(...haltedWarnings(await backends.found), ...context.directory.warnings())
+  const [found, assignments] = await Promise.all([backends.found, assigning])
+  // All that was asked of it is answered, or was asked in vain.
+  warnings.push(...haltedWarnings(found), ...context.directory.warnings())
   const surveys = [...seen.surveys.values()]
   warnings.push(...surveys.flatMap(warningsOf))
   const all = surveys.flatMap((survey) => survey.devices)
@@ -50,7 +54,6 @@ export async function list(
   const tellOnce = (error: QusbError): void => {
     if (!warnings.some((warning) => warning.message === error.message)) warnings.push(errorToWarning(error))
   }
-  const assignments = await assigning
   const devices = all
     .map((device) =>
       listed(device, records, assignments, {

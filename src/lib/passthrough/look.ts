@@ -74,10 +74,15 @@ async function orByQubesd(
   const signal = heedSignal ? context.signal : new AbortController().signal
   // From a management qube others may be hidden by policy.
   const all = !isManagementQube(context.site)
-  return await context.directory.askMore<SurveyResult>(signal, own, async (asking, qubes) => {
-    const { surveyByAdmin } = await import('../qubes/admin/survey.ts')
-    return { survey: await surveyByAdmin(asking, own.failure, [...qubes.values()], all) }
-  })
+  return await context.directory.askMore<SurveyResult>(
+    `which devices ${own.failure.qube} has`,
+    signal,
+    own,
+    async (asking, qubes) => {
+      const { surveyByAdmin } = await import('../qubes/admin/survey.ts')
+      return { survey: await surveyByAdmin(asking, own.failure, [...qubes.values()], all) }
+    },
+  )
 }
 
 /** The survey of one qube. @throws QusbError why there is none */

@@ -1,9 +1,9 @@
-import { setMaxListeners } from 'node:events'
 import { QusbError } from '../errors.ts'
 import { findAlike } from '../model/alike.ts'
 import { DOM0, type QubeName } from '../model/names.ts'
-import type { Asking } from '../qubes/admin/ask.ts'
+import type { Asking, Generation } from '../qubes/admin/ask.ts'
 import { Connections } from '../qubes/admin/connections.ts'
+import { Limit } from '../qubes/admin/limit.ts'
 import type { KnownQube } from '../qubes/admin/qube-list.ts'
 import type { SurveyFailure } from '../qubes/survey.ts'
 import type { Site } from '../site/site.ts'
@@ -35,8 +35,11 @@ export class QubeDirectory {
   readonly #site: Site
   #asked: { at: number; answer: Promise<ReadonlyMap<QubeName, KnownQube> | undefined> } | undefined
   readonly #connections = new Connections()
+  readonly #generation: Generation = { older: false }
   #quietUntil = 0
   #trouble: Trouble | undefined
+  /** What was asked in vain. */
+  readonly #unknown = new Set<string>()
   /** Why the last question after the qubes had no answer. */
   #failure: QusbError | undefined
 
@@ -79,43 +82,52 @@ export class QubeDirectory {
   /**
    * Asks for more than the list, within a limit for all of it together. Never throws: without an answer it is as without
    * qubesd, and `warnings` tells so.
+   * @param what it is asked for, for the warning: `which other USB qubes there are`
    * @returns the answer, or `otherwise`
    */
   async askMore<T>(
+    what: string,
     signal: AbortSignal,
     otherwise: T,
     ask: (asking: Asking, qubes: ReadonlyMap<QubeName, KnownQube>) => Promise<T>,
   ): Promise<T> {
     const qubes = await this.qubes()
-    if (qubes === undefined) return otherwise
+    if (qubes === undefined) {
+      this.#unknown.add(what)
+      return otherwise
+    }
     const limitMs = isManagementQube(this.#site) ? FROM_AFAR_MS : ALL_MS
-    const limit = AbortSignal.timeout(limitMs)
-    const either = AbortSignal.any([signal, limit])
-    // Each call listens.
-    setMaxListeners(0, either)
+    const limit = new Limit(limitMs, signal)
     try {
-      const asking = { site: this.#site, signal: either, timeoutMs: limitMs, connections: this.#connections }
+      const asking = {
+        site: this.#site,
+        limit,
+        connections: this.#connections,
+        generation: this.#generation,
+      }
       return await ask(asking, qubes)
     } catch (error) {
-      if (limit.aborted) this.#trouble = { message: `qubesd did not answer all within ${limitMs / 1000} s` }
+      if (!signal.aborted) this.#unknown.add(what)
+      if (limit.ended === 'time')
+        this.#trouble = { message: `qubesd did not answer all within ${limitMs / 1000} s` }
       else if (error instanceof QusbError && !signal.aborted) this.#trouble = error
       else if (!signal.aborted) throw error
       return otherwise
+    } finally {
+      limit.close()
     }
   }
 
   /** What should be said of a qubesd that is there and does not answer. */
   warnings(): Warning[] {
-    return this.#trouble === undefined
-      ? []
-      : [
-          {
-            qube: null,
-            code: 'QUBESD',
-            message: `${this.#trouble.message}; what only qubesd knows is left out`,
-            hint: this.#trouble.hint ?? 'Look at it: systemctl status qubesd',
-          },
-        ]
+    if (this.#trouble === undefined) return []
+    const { message, hint = this.#lookAtIt() } = this.#trouble
+    const unknown = this.#unknown.size === 0 ? 'what only qubesd knows' : [...this.#unknown].join(', nor ')
+    return [{ qube: null, code: 'QUBESD', message: `${message}; not known: ${unknown}`, hint }]
+  }
+
+  #lookAtIt(): string {
+    return `Look at it${isManagementQube(this.#site) ? ' in dom0' : ''}: systemctl status qubesd`
   }
 
   /** Why nobody knows which qubes there are, where qubesd alone could tell. */
@@ -124,7 +136,10 @@ export class QubeDirectory {
   }
 
   async #ask(): Promise<ReadonlyMap<QubeName, KnownQube> | undefined> {
-    const { askForQubes } = await import('../qubes/admin/ask.ts')
+    const [{ askForQubes }, { AdminError }] = await Promise.all([
+      import('../qubes/admin/ask.ts'),
+      import('../qubes/admin/admin-error.ts'),
+    ])
     try {
       const timeoutMs = isManagementQube(this.#site) ? FROM_AFAR_MS : PATIENCE_MS
       const qubes = await askForQubes({ site: this.#site, timeoutMs })
@@ -133,8 +148,9 @@ export class QubeDirectory {
     } catch (error) {
       this.#quietUntil = Date.now() + PAUSE_MS
       if (!(error instanceof QusbError)) throw error
-      // One that cannot be reached (not started yet, or not for this user) is as good as none.
-      if (error.code !== 'NOT_RUNNING') this.#trouble = error
+      // One that cannot be reached (not started yet, or not for this user) is as good as none, in dom0.
+      const isThere = !(error instanceof AdminError && error.type === 'unreachable')
+      if (isThere || isManagementQube(this.#site)) this.#trouble = error
       this.#failure = error
       return undefined
     }

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
+import { POLICY_REFUSES, ROOT_SHELL } from '../qubes/qrexec.ts'
+import { policyLine } from '../qubes/refusal.ts'
 import { giveBack } from '../qubes/root-shell.ts'
+import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
 
@@ -38,7 +41,16 @@ export async function returnToDriver(
   if (isHome(seen)) return { kept: undefined, seen }
   if (!seen.surveys.has(at.backend)) return { kept: seen.failures.get(at.backend)?.message, seen }
   context.progress(`giving ${at.port} back to ${at.backend}`)
-  await giveBack(context.site, at.backend, at.port)
+  const given = await giveBack(context.site, at.backend, at.port)
+  // What a root's shell would do nobody else does, so that there is nothing to wait for.
+  if (given.end === 'exit' && given.exitCode === POLICY_REFUSES && isManagementQube(context.site)) {
+    const why = `the Qubes policy refuses this qube ${ROOT_SHELL} there`
+    const line = policyLine(context.site, ROOT_SHELL, at.backend)
+    return {
+      kept: `${at.port} is free, and ${at.backend} cannot be told to take it back: ${why}. ${line}`,
+      seen,
+    }
+  }
   const deadline = Date.now() + BIND_MS
   for (;;) {
     seen = await look()

@@ -5,7 +5,7 @@ import { hasQubesd } from '../site/standpoint.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { Bell, type Rung } from './bell.ts'
 import type { Context } from './context.ts'
-import { failureToWarning, type Look, lookAt } from './look.ts'
+import { failureToWarning, type Look, lookAt, warningsOf } from './look.ts'
 import type { Warning, WatchEvent } from './results.ts'
 import { compareSights, NO_CHANGE, type Sight, seeQubes } from './sight.ts'
 
@@ -44,7 +44,7 @@ const BEGIN_MS = 1000
  * Tells of devices, attachments and qubes as they change, until the signal ends it. An event of qubesd, or a ring of the
  * bell, says when to look, and what is told is what the backends say then: qubesd tells of detaches that never were
  * (docs/facts.md#events), and a hint of a USB qube may be a lie. Without a stream it looks at a pace.
- * @param warn told of a backend that does not answer, once until it does
+ * @param warn told of a backend that does not answer, once until it does; and of what is not known of one that does
  */
 export async function* watch(
   context: Context,
@@ -56,7 +56,7 @@ export async function* watch(
   const ending = new AbortController()
   const end = (): void => ending.abort()
   context.signal.addEventListener('abort', end, { once: true })
-  const silent = new Set<QubeName>()
+  const told = new Told(warn)
   const stream: { source: WatchEvent['source'] } = { source: 'surveys' }
   let last: Sighting | undefined
   let source: WatchEvent['source'] | undefined
@@ -86,11 +86,7 @@ export async function* watch(
         yield { ...stamp('watching'), ...NO_CHANGE }
       }
       await acting?.act(sighting)
-      for (const warning of warnings) {
-        if (warning.qube !== null && !silent.has(warning.qube)) warn(warning)
-      }
-      for (const name of sighting.look.surveys.keys()) silent.delete(name)
-      for (const { qube } of warnings) if (qube !== null) silent.add(qube)
+      told.tell(sighting.look, warnings)
       if (before !== undefined) {
         for (const change of compareSights(before, sighting.sight)) {
           yield { ...stamp(change.event), ...change }
@@ -108,6 +104,31 @@ export async function* watch(
     context.signal.removeEventListener('abort', end)
     ending.abort()
     await listening
+  }
+}
+
+/** Which warnings were told: each once, until a look at its qube has no reason for it any more. */
+class Told {
+  readonly #warn: (warning: Warning) => void
+  /** By qube: what its survey was not, and that it has failed, whatever the reason. */
+  readonly #known = new Map<QubeName | null, ReadonlySet<string>>()
+
+  constructor(warn: (warning: Warning) => void) {
+    this.#warn = warn
+  }
+
+  tell(look: Look, warnings: readonly Warning[]): void {
+    const kindOf = ({ qube, code }: Warning): string =>
+      qube !== null && look.failures.has(qube) ? 'FAILED' : code
+    for (const warning of warnings) {
+      if (this.#known.get(warning.qube)?.has(kindOf(warning)) !== true) this.#warn(warning)
+    }
+    for (const qube of [null, ...look.surveys.keys(), ...look.failures.keys()]) {
+      const now = warnings.filter((warning) => warning.qube === qube)
+      if (now.length > 0) this.#known.set(qube, new Set(now.map(kindOf)))
+      // One that is halted may fail without a word, and is no answer for that.
+      else if (qube === null || look.surveys.has(qube)) this.#known.delete(qube)
+    }
   }
 }
 
@@ -150,7 +171,7 @@ async function look(
   ])
   const devices = new Map(some === undefined ? [] : before?.devices)
   for (const [name, survey] of seen.surveys) devices.set(name, survey.devices)
-  const warnings: Warning[] = []
+  const warnings = [...seen.surveys.values()].flatMap(warningsOf)
   for (const [name, failure] of seen.failures) {
     // One that is halted has no devices; one that does not answer may have them all.
     if ((qubes.get(name)?.state ?? 'halted') === 'halted') {
@@ -161,6 +182,7 @@ async function look(
     if (old !== undefined) devices.set(name, [...old])
     warnings.push(failureToWarning(failure))
   }
+  warnings.push(...context.directory.warnings())
   return { sight: { devices, qubes, qubesBy }, look: seen, warnings }
 }
 

@@ -35,6 +35,9 @@ export interface QrexecResult {
   failure?: ErrorCode
 }
 
+/** What a shell of root's is called between qubes, where policy chooses the user. */
+export const ROOT_SHELL = 'qubes.VMRootShell'
+
 /** How a call ends that policy refuses, without a word (docs/facts.md#silent-failures). */
 export const POLICY_REFUSES = 126
 
@@ -153,9 +156,8 @@ function fromDom0(site: Site, { target, user, service }: QrexecCall): ClientCall
   return { client: site.qrexecClient, args: [...connecting, `${user}:QUBESRPC ${service} dom0`] }
 }
 
-/** Between qubes policy chooses the user; a shell of root's is a service of its own. */
 function throughPolicy(site: Site, { target, user, service }: QrexecCall): ClientCall {
-  const name = user === 'root' && service === 'qubes.VMShell' ? 'qubes.VMRootShell' : service
+  const name = user === 'root' && service === 'qubes.VMShell' ? ROOT_SHELL : service
   return { client: site.qrexecClientVm, args: ['--', target, name] }
 }
 

@@ -19,39 +19,44 @@ export async function findDenied(
     rules.flatMap(({ action, frontend }) => (action === 'deny' ? [] : (frontend ?? []))),
   )
   if (frontends.size === 0) return []
-  return await context.directory.askMore<Finding[]>(context.signal, [], async (asking, qubes) => {
-    const [{ askForDenied }, { findDenial }] = await Promise.all([
-      import('../qubes/admin/ask.ts'),
-      import('../qubes/admin/device-lines.ts'),
-    ])
-    const lists = new Map<QubeName, readonly string[]>()
-    for (const name of frontends) if (qubes.has(name)) lists.set(name, await askForDenied(asking, name))
+  return await context.directory.askMore<Finding[]>(
+    'what qubes are denied',
+    context.signal,
+    [],
+    async (asking, qubes) => {
+      const [{ askForDenied }, { findDenial }] = await Promise.all([
+        import('../qubes/admin/ask.ts'),
+        import('../qubes/admin/device-lines.ts'),
+      ])
+      const lists = new Map<QubeName, readonly string[]>()
+      for (const name of frontends) if (qubes.has(name)) lists.set(name, await askForDenied(asking, name))
 
-    const findings = new Map<Rule, Finding>()
-    const tell = (rule: Rule, entry: string, what: string): void => {
-      if (findings.has(rule)) return
-      findings.set(rule, {
-        code: 'denied',
-        rule: showRule(rule),
-        message: `${rule.frontend} is denied devices with the interface ${entry}, and ${what}`,
-        hint: `The list is that of: qvm-device usb deny list ${rule.frontend}`,
-      })
-    }
-    for (const rule of rules) {
-      const list = rule.action === 'deny' || rule.frontend === null ? [] : (lists.get(rule.frontend) ?? [])
-      const entry = list.find((each) => meantPrefixes(rule).some((prefix) => isAbout(each, prefix)))
-      if (entry !== undefined) tell(rule, entry, `the rule gives it such devices`)
-    }
-    for (const candidate of candidates) {
-      const { rule, frontend } = decide(rules, candidate, { running: frontends })
-      const { interfaces, backend, port } = candidate.device
-      const entry = frontend === null ? undefined : findDenial(lists.get(frontend) ?? [], interfaces)
-      if (rule !== null && entry !== undefined) {
-        tell(rule, entry, `${backend}:${port} (${candidate.description}) has one`)
+      const findings = new Map<Rule, Finding>()
+      const tell = (rule: Rule, entry: string, what: string): void => {
+        if (findings.has(rule)) return
+        findings.set(rule, {
+          code: 'denied',
+          rule: showRule(rule),
+          message: `${rule.frontend} is denied devices with the interface ${entry}, and ${what}`,
+          hint: `The list is that of: qvm-device usb deny list ${rule.frontend}`,
+        })
       }
-    }
-    return [...findings.values()]
-  })
+      for (const rule of rules) {
+        const list = rule.action === 'deny' || rule.frontend === null ? [] : (lists.get(rule.frontend) ?? [])
+        const entry = list.find((each) => meantPrefixes(rule).some((prefix) => isAbout(each, prefix)))
+        if (entry !== undefined) tell(rule, entry, `the rule gives it such devices`)
+      }
+      for (const candidate of candidates) {
+        const { rule, frontend } = decide(rules, candidate, { running: frontends })
+        const { interfaces, backend, port } = candidate.device
+        const entry = frontend === null ? undefined : findDenial(lists.get(frontend) ?? [], interfaces)
+        if (rule !== null && entry !== undefined) {
+          tell(rule, entry, `${backend}:${port} (${candidate.description}) has one`)
+        }
+      }
+      return [...findings.values()]
+    },
+  )
 }
 
 /** The beginnings of the interface codes that a rule is about, as far as it says them. */

@@ -2,6 +2,7 @@ import { closeSync, constants, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { QusbError } from '../errors.ts'
 import type { Site } from '../site/site.ts'
+import { SET_UP } from '../site/standpoint.ts'
 import { aliasFileOf, readAliases } from '../store/aliases.ts'
 import { checkDirectory } from '../store/directory.ts'
 import { storeError } from '../store/failure.ts'
@@ -36,7 +37,7 @@ export function loadRules(site: Site): LoadedRules {
     files = listRuleFiles(directory)
   } catch (error) {
     const { message } = storeError('list', directory, error)
-    return { problems: [about(directory, message, 'Look at what is in it, then: sudo qusb setup dom0')] }
+    return { problems: [about(directory, message, `Look at what is in it, then run ${SET_UP}.`)] }
   }
   if (files.length > FILES_LIMIT) {
     return { problems: [about(directory, `there are more than ${FILES_LIMIT} files of rules`)] }

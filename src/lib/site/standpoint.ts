@@ -27,6 +27,9 @@ export function makeDirectoriesHint({ stateDir, configDir, runDir }: Site): stri
   return `sudo install -d -m 2770 -g qubes ${stateDir} ${runDir} && sudo install -d -m 2775 -g qubes ${configDir} ${configDir}/rules.d`
 }
 
+/** How directories are made that are missing or not as they should be, where it is not known which of the two this is. */
+export const SET_UP = '`sudo qusb setup dom0`, or in a management qube the line that `qusb doctor` tells'
+
 /** @throws QusbError REFUSED for what is dom0's, asked for in a management qube */
 export function requireDom0(site: Site): void {
   if (!isManagementQube(site)) return

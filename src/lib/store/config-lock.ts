@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { QusbError } from '../errors.ts'
 import type { Site } from '../site/site.ts'
+import { SET_UP } from '../site/standpoint.ts'
 import { checkDirectory } from './directory.ts'
 import { acquireLock } from './lock.ts'
 
@@ -24,7 +25,7 @@ export async function withConfigLock<T>(
 ): Promise<T> {
   if (checkDirectory(site.configDir) === undefined) {
     throw new QusbError('STORE', `there is no ${site.configDir} to keep ${what} in`, {
-      hint: `Run \`sudo qusb setup dom0\` once: it makes ${site.configDir}.`,
+      hint: `Run ${SET_UP}: it makes ${site.configDir}.`,
     })
   }
   const lock = await acquireLock(site, join(site.runDir, `${what}.lock`), {

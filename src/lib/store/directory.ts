@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, type Stats, statSync } from 'node:fs'
 import { QusbError } from '../errors.ts'
+import { SET_UP } from '../site/standpoint.ts'
 import { errnoOf, storeError } from './failure.ts'
 
 /** Members of the directory's group read and write, what they make takes its group (setgid), others have nothing. */
@@ -27,7 +28,7 @@ export function ensureDirectory(directory: string): Stats {
 function refuseToMake(directory: string, cause: unknown): QusbError {
   const error = storeError('make the directory', directory, cause)
   return new QusbError('STORE', error.message, {
-    hint: `Run \`sudo qusb setup dom0\` once: it makes ${directory}.`,
+    hint: `Run ${SET_UP}: it makes ${directory}.`,
     ...(error.detail === undefined ? {} : { detail: error.detail }),
     cause,
   })
@@ -52,7 +53,7 @@ export function checkDirectory(directory: string): Stats | undefined {
   if (stat === undefined) return undefined
   if (!stat.isDirectory()) {
     throw new QusbError('STORE', `${directory} is not a directory`, {
-      hint: 'Move it away, then run `sudo qusb setup dom0`.',
+      hint: `Move it away, then run ${SET_UP}.`,
     })
   }
   if ((stat.mode & 0o002) !== 0) {

@@ -1,6 +1,7 @@
 import { QusbError } from '../errors.ts'
+import { SET_UP } from '../site/standpoint.ts'
 
-const SETUP = 'run `sudo qusb setup dom0` once: it makes the directories and their modes.'
+const SETUP = `run ${SET_UP}: it makes the directories and their modes.`
 
 const HINTS: Partial<Record<string, string>> = {
   EACCES: `Run qusb as root or as a member of the group that owns the directory, or ${SETUP}`,

@@ -9,6 +9,8 @@ import { forgetStateFile } from '../../passthrough/release.ts'
 import { returnToDriver } from '../../passthrough/return-to-driver.ts'
 import { settle } from '../../passthrough/settle.ts'
 import { listGrants, listOldGrants, removeLeftGrant } from '../../qubes/grant.ts'
+import { ROOT_SHELL } from '../../qubes/qrexec.ts'
+import { policyLine } from '../../qubes/refusal.ts'
 import { readState } from '../../store/store.ts'
 import { type Check, type Examination, orWell, unseen, warn } from '../check.ts'
 
@@ -141,7 +143,9 @@ export const stuckCheck: Check = {
   about:
     'Devices that nobody has, and that the backend has not got back. They are given back to their driver.',
   run: (examination) => {
-    const { context, seen, backends, qubes, named, records } = examination
+    const { context, seen, backends, qubes, named, records, management } = examination
+    const needs = (backend: QubeName): string =>
+      management ? ` From here it needs ${ROOT_SHELL}. ${policyLine(context.site, ROOT_SHELL, backend)}` : ''
     const findings = backends
       .filter((name) => named.size === 0 || qubes.includes(name))
       .flatMap((name) => seen.surveys.get(name)?.devices ?? [])
@@ -152,7 +156,7 @@ export const stuckCheck: Check = {
       .map(({ backend, port }) =>
         warn(`${backend}:${port} is free, and ${backend} has not got it back: it is still on usbip-host`, {
           qube: backend,
-          fix: 'qusb doctor --fix gives it back, as qusb detach does.',
+          fix: `qusb doctor --fix gives it back, as qusb detach does.${needs(backend)}`,
           mend: async () =>
             await underLock(context, { backend, port }, async () => {
               const { kept } = await returnToDriver(context, { backend, port })

@@ -41,7 +41,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ProtocolError: 'INTERNAL',
   empty: 'REFUSED',
   policy: 'REFUSED',
-  malformed: 'INTERNAL',
+  // As a qube that answers nonsense: it is not there to be used, and INTERNAL would call it a fault of qusb.
+  malformed: 'NOT_RUNNING',
   timeout: 'TIMEOUT',
   unreachable: 'NOT_RUNNING',
 }

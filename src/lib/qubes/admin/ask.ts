@@ -16,6 +16,7 @@ import {
   readHeld,
   readOffered,
 } from './device-lines.ts'
+import type { Limit } from './limit.ts'
 import { type KnownQube, parseQubeList } from './qube-list.ts'
 import type { AdminCall } from './request.ts'
 
@@ -27,27 +28,58 @@ export interface Asking {
   signal?: AbortSignal
   /** For each call, ms. */
   timeoutMs?: number
+  /** For all calls together, in place of the two. */
+  limit?: Limit
   /** Keeps the connections of all who ask few; left out, a call is made at once. */
   connections?: Connections
+  /** Whose words qubesd was found to know, for all who ask it; left out, each call finds out. */
+  generation?: Generation
 }
 
-async function ask({ site, signal, timeoutMs, connections }: Asking, call: AdminCall): Promise<string> {
+/** Which of the two generations answered. */
+export interface Generation {
+  older: boolean
+}
+
+async function ask(
+  { site, signal, timeoutMs, limit, connections }: Asking,
+  call: AdminCall,
+): Promise<string> {
   const exchange = async (): Promise<Buffer> =>
     await callAdmin(site, {
       ...call,
+      ...(limit === undefined ? {} : { limit }),
       ...(signal === undefined ? {} : { signal }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     })
   return (await (connections?.whenFree(exchange) ?? exchange())).toString('utf8')
 }
 
-/** Asks in the words of Qubes 4.3, and where qubesd does not know them in those of Qubes 4.2. */
-async function askEither(asking: Asking, call: AdminCall, older: AdminCall): Promise<string> {
+/**
+ * Asks for lines: each of them ends, so that an answer that breaks off is told from a whole one.
+ * @throws AdminError
+ */
+async function askLines(asking: Asking, call: AdminCall): Promise<string> {
+  const text = await ask(asking, call)
+  if (text === '' || text.endsWith('\n')) return text
+  throw new AdminError('malformed', `what qubesd answers to ${call.method} breaks off`, {})
+}
+
+/**
+ * Asks in the words of Qubes 4.3, and where qubesd does not know them in those of Qubes 4.2; whichever were known the last
+ * time come first.
+ */
+async function askEither(asking: Asking, newer: AdminCall, older: AdminCall): Promise<string> {
+  const { generation = { older: false } } = asking
+  const [first, second] = generation.older ? [older, newer] : [newer, older]
   try {
-    return await ask(asking, call)
+    return await askLines(asking, first)
   } catch (error) {
     if (!(error instanceof AdminError) || !isUnknownCall(error)) throw error
-    return await ask(asking, older)
+    const answer = await askLines(asking, second)
+    // Only an answer proves it: a call that is refused looks like one that is not known.
+    generation.older = second === older
+    return answer
   }
 }
 
@@ -68,60 +100,70 @@ function isUnknownCall(error: AdminError): boolean {
 
 /** Every qube, and whether it runs. @throws AdminError */
 export async function askForQubes(asking: Asking): Promise<Map<QubeName, KnownQube>> {
-  return parseQubeList(await ask(asking, { method: 'admin.vm.List' }))
+  return parseQubeList(await askLines(asking, { method: 'admin.vm.List' }))
 }
 
-/** Which of these qubes have a USB controller, or will when they are started. @throws AdminError */
-async function askForControllers(asking: Asking, qubes: readonly KnownQube[]): Promise<Set<QubeName>> {
-  const [available, held] = await Promise.all([
-    ask(asking, { method: 'admin.vm.device.pci.Available' }),
-    Promise.all(
-      qubes.map(async ({ name, state }) => {
-        const method =
-          state === 'halted' ? 'admin.vm.device.pci.Assigned' : ('admin.vm.device.pci.Attached' as const)
-        const older = { method: 'admin.vm.device.pci.List', dest: name } as const
-        return await unlessGone(askEither(asking, { method, dest: name }, older), '')
-      }),
-    ),
-  ])
-  const controllers = new Set(
-    parseAvailable(available)
-      .entries.filter(isUsbController)
-      .map(({ portId }) => portId),
-  )
-  return new Set(
-    qubes.flatMap(({ name }, i) => {
-      const { entries } = parseHeld(held[i] ?? '')
-      return entries.some((entry) => entry.backend === DOM0 && controllers.has(entry.portId)) ? [name] : []
-    }),
-  )
+/** What the qubes have, or will when they are started, of the PCI devices of dom0: their addresses. @throws AdminError */
+async function askForPci(asking: Asking, qubes: readonly KnownQube[]): Promise<Map<QubeName, string[]>> {
+  const held = qubes.map(async ({ name, state }): Promise<[QubeName, string[]]> => {
+    const method = state === 'halted' ? 'admin.vm.device.pci.Assigned' : 'admin.vm.device.pci.Attached'
+    const older = { method: 'admin.vm.device.pci.List', dest: name } as const
+    const { entries } = parseHeld(await unlessGone(askEither(asking, { method, dest: name }, older), ''))
+    return [name, entries.filter(({ backend }) => backend === DOM0).map(({ portId }) => portId)]
+  })
+  return new Map(await Promise.all(held))
+}
+
+/** The addresses of dom0's USB controllers. @throws AdminError */
+async function askForControllers(asking: Asking): Promise<Set<string>> {
+  const { entries } = parseAvailable(await askLines(asking, { method: 'admin.vm.device.pci.Available' }))
+  return new Set(entries.filter(isUsbController).map(({ portId }) => portId))
+}
+
+/** Of these running qubes, those that publish USB devices. @throws AdminError */
+async function askForPublishing(asking: Asking, running: readonly KnownQube[]): Promise<Set<QubeName>> {
+  const names = running.map(async ({ name }) => {
+    const { entries } = await unlessGone(askForDevices(asking, name), NOTHING)
+    return entries.length > 0 ? [name] : []
+  })
+  return new Set((await Promise.all(names)).flat())
 }
 
 /**
  * The qubes that have USB devices to give: those with a USB controller, and those that publish devices. Paused ones, and
- * templates that are not running, are left alone.
+ * templates that are not running, are left alone; a halted one whose controllers others have has nothing to give.
+ *
+ * A controller is with one running qube at most, so that as soon as the holder of each is known nobody else is asked for it.
+ * @param usual those that are looked into in any case: it is for them to say what they publish
  * @throws AdminError
  */
 export async function askForBackends(
   asking: Asking,
   qubes: readonly KnownQube[],
+  usual: ReadonlySet<QubeName> = new Set(),
 ): Promise<{ running: QubeName[]; halted: QubeName[] }> {
   const running = qubes.filter(({ state }) => state === 'running')
   const halted = qubes.filter(({ state, class: kind }) => state === 'halted' && kind !== 'TemplateVM')
-  const [controllers, publishing] = await Promise.all([
-    askForControllers(asking, [...running, ...halted]),
-    Promise.all(
-      running.map(async ({ name }) => {
-        const { entries } = await unlessGone(askForDevices(asking, name), NOTHING)
-        return entries.length > 0
-      }),
-    ),
+  const likely = running.filter(({ name }) => usual.has(name))
+  const others = running.filter(({ name }) => !usual.has(name))
+  const [[controllers, pci], publishing] = await Promise.all([
+    Promise.all([askForControllers(asking), askForPci(asking, likely)]),
+    askForPublishing(asking, others),
   ])
+  const free = new Set(controllers)
+  const take = (held: ReadonlyMap<QubeName, readonly string[]>): void => {
+    for (const { name } of running) for (const address of held.get(name) ?? []) free.delete(address)
+  }
+  take(pci)
+  if (free.size > 0) {
+    for (const [name, held] of await askForPci(asking, [...others, ...halted])) pci.set(name, held)
+    take(pci)
+  }
+  const has = (name: QubeName, of: ReadonlySet<string>): boolean =>
+    pci.get(name)?.some((address) => of.has(address)) === true
   return {
-    running: running
-      .filter(({ name }, i) => controllers.has(name) || publishing[i] === true)
-      .map(({ name }) => name),
-    halted: halted.filter(({ name }) => controllers.has(name)).map(({ name }) => name),
+    running: running.map(({ name }) => name).filter((name) => has(name, controllers) || publishing.has(name)),
+    halted: halted.map(({ name }) => name).filter((name) => has(name, free)),
   }
 }
 
@@ -163,7 +205,7 @@ export async function askForDevices(
   backend: QubeName,
   port = '',
 ): Promise<Lines<OfferedDevice>> {
-  const text = await ask(asking, { method: 'admin.vm.device.usb.Available', dest: backend, arg: port })
+  const text = await askLines(asking, { method: 'admin.vm.device.usb.Available', dest: backend, arg: port })
   return readOffered(parseAvailable(text))
 }
 
@@ -205,7 +247,11 @@ export async function askForAssignments(
 /** The interface codes that a qube is denied; none in Qubes 4.2, which has no such list. @throws AdminError */
 export async function askForDenied(asking: Asking, qube: QubeName): Promise<string[]> {
   try {
-    return parseDenied(await ask(asking, { method: 'admin.vm.device.denied.List', dest: qube }))
+    const denied = parseDenied(await ask(asking, { method: 'admin.vm.device.denied.List', dest: qube }))
+    // What is forbidden and cannot be read must not come to be allowed.
+    if (denied === undefined)
+      throw new AdminError('malformed', `qubesd tells nonsense of what ${qube} is denied`, {})
+    return denied
   } catch (error) {
     if (error instanceof AdminError && isUnknownCall(error)) return []
     throw error

@@ -1,7 +1,8 @@
 import type { Site } from '../../site/site.ts'
 import { AdminError } from './admin-error.ts'
 import { parseAnswer } from './answer.ts'
-import { openChannel } from './channel.ts'
+import { openCall } from './channel.ts'
+import { type Ending, Limit } from './limit.ts'
 import type { AdminCall } from './request.ts'
 
 /** The most that is read of an answer. */
@@ -14,7 +15,7 @@ const TIMEOUT_MS = 3000
  * @throws AdminError; what the signal was aborted with
  */
 export async function callAdmin(site: Site, call: AdminCall): Promise<Buffer> {
-  const answer = parseAnswer(await exchange(site, call))
+  const answer = parseAnswer(await exchangeWithin(site, call))
   switch (answer.kind) {
     case 'data':
       return answer.data
@@ -27,39 +28,36 @@ export async function callAdmin(site: Site, call: AdminCall): Promise<Buffer> {
   }
 }
 
-function exchange(site: Site, call: AdminCall): Promise<Buffer> {
-  const { method, timeoutMs = TIMEOUT_MS, signal } = call
+async function exchangeWithin(site: Site, call: AdminCall): Promise<Buffer> {
+  if (call.limit !== undefined) return await exchange(site, call, call.limit)
+  const limit = new Limit(call.timeoutMs ?? TIMEOUT_MS, call.signal)
+  try {
+    return await exchange(site, call, limit)
+  } finally {
+    limit.close()
+  }
+}
+
+function exchange(site: Site, call: AdminCall, limit: Limit): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) return reject(signal.reason)
-    const channel = openChannel(site, call)
+    if (limit.ended !== undefined) return reject(endingError(call, limit, limit.ended))
     const chunks: Buffer[] = []
     let bytes = 0
+    const channel = openCall(site, call, (chunk) => {
+      bytes += chunk.length
+      if (bytes <= ANSWER_LIMIT) chunks.push(chunk)
+      else end(() => reject(new AdminError('malformed', `qubesd answered ${call.method} without an end`, {})))
+    })
     const end = (settle: () => void): void => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
+      limit.leave(stop)
       channel.destroy()
       settle()
     }
-    const onAbort = (): void => end(() => reject(signal?.reason))
-    const timer = setTimeout(
-      () =>
-        end(() =>
-          reject(
-            new AdminError('timeout', `qubesd did not answer ${method} within ${timeoutMs / 1000} s`, {}),
-          ),
-        ),
-      timeoutMs,
+    const stop = (why: Ending): void => end(() => reject(endingError(call, limit, why)))
+    limit.enter(stop)
+    channel.on('end', () =>
+      end(() => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks))),
     )
-    signal?.addEventListener('abort', onAbort, { once: true })
-    channel.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes > ANSWER_LIMIT) {
-        end(() => reject(new AdminError('malformed', `qubesd answered ${method} without an end`, {})))
-        return
-      }
-      chunks.push(chunk)
-    })
-    channel.on('end', () => end(() => resolve(Buffer.concat(chunks))))
     channel.on('error', (cause: NodeJS.ErrnoException) =>
       end(() => {
         if (cause instanceof AdminError) return reject(cause)
@@ -75,4 +73,10 @@ function exchange(site: Site, call: AdminCall): Promise<Buffer> {
       }),
     )
   })
+}
+
+function endingError({ method }: AdminCall, limit: Limit, why: Ending): unknown {
+  if (why === 'signal') return limit.reason
+  const waited = why === 'time' ? ` within ${limit.ms / 1000} s` : ': nobody waits for it any more'
+  return new AdminError('timeout', `qubesd did not answer ${method}${waited}`, {})
 }

@@ -220,12 +220,12 @@ export function isUsbController(line: AvailableLine): boolean {
   )
 }
 
-/** Reads interface codes that a qube is denied, `u03****`; what is none is dropped. */
-export function parseDenied(text: string): string[] {
-  return text
-    .split('\n', LINE_LIMIT)
-    .map((line) => line.trim())
-    .filter((line) => /^[a-z?][0-9a-f*]{6}$/.test(line))
+/** Reads interface codes that a qube is denied, `u03****`. @returns undefined where one of them is none */
+export function parseDenied(text: string): string[] | undefined {
+  const codes = text.split('\n').flatMap((line) => (line.trim() === '' ? [] : [line.trim()]))
+  return codes.length <= LINE_LIMIT && codes.every((code) => /^[a-z?][0-9a-f*]{6}$/.test(code))
+    ? codes
+    : undefined
 }
 
 /** The entry of a deny list that a device with these interfaces meets; undefined for none. */

@@ -1,4 +1,5 @@
 import { DOM0, isQubeName, type QubeName } from '../../model/names.ts'
+import type { Limit } from './limit.ts'
 
 /** The calls that qusb makes; their arguments and answers are in docs/facts.md#calls. */
 export type AdminMethod =
@@ -28,6 +29,8 @@ export interface AdminCall extends Request {
   /** For the whole call, ms; default 3000. */
   timeoutMs?: number
   signal?: AbortSignal
+  /** That of many calls together, in place of the two. */
+  limit?: Limit
 }
 
 /** qubesd takes no more in one request. */

@@ -108,7 +108,10 @@ async function asResult(call: Promise<Buffer>): Promise<QrexecResult> {
     if (!(error instanceof AdminError) || error.type === 'policy') throw error
     const ended = { stdout: Buffer.alloc(0), stderr: error.message, failure: error.code }
     if (error.type === 'timeout') return { end: 'timeout', exitCode: null, ...ended }
-    return { end: 'exit', exitCode: EXIT_CODES[error.code] ?? 1, ...ended }
+    // What is no answer of qubesd's says nothing of the frontend.
+    const unheard = error.type === 'malformed' || error.type === 'unreachable'
+    const exitCode = unheard ? 1 : (EXIT_CODES[error.code] ?? 1)
+    return { end: 'exit', exitCode, ...ended }
   }
 }
 

@@ -88,7 +88,7 @@ describe('an answer', () => {
     ['an exception without name', '2\0\0\0text\0'],
     ['more than there can be', Buffer.alloc(1_100_000, 0x30)],
   ])('%s is none', async (_, reply) => {
-    expect(await answered(reply)).toMatchObject({ code: 'INTERNAL', type: 'malformed' })
+    expect(await answered(reply)).toMatchObject({ code: 'NOT_RUNNING', type: 'malformed' })
   })
 
   it('that does not come is not waited for', async () => {

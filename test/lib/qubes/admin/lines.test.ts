@@ -346,8 +346,15 @@ describe('USB controllers', () => {
 })
 
 describe('the deny list', () => {
+  it.each(['u03***', 'u03****\nnonsense\n', 'u03****u080650', 'u03****\n'.repeat(1025)])(
+    'is not taken in part: %j',
+    (text) => {
+      expect(parseDenied(text)).toBeUndefined()
+    },
+  )
+
   it('holds codes with wildcards', () => {
-    const denied = parseDenied('u03****\nu080650\np0c0330\nnonsense\n')
+    const denied = parseDenied('u03****\nu080650\n\np0c0330') ?? []
     expect(denied).toEqual(['u03****', 'u080650', 'p0c0330'])
     expect(findDenial(denied, ['ff0000', '030101'])).toBe('u03****')
     expect(findDenial(denied, ['080650'])).toBe('u080650')
