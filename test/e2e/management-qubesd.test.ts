@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Management, startManagement } from './management-lab.ts'
 import { fewAtATime, type Ran, until } from './program.ts'
@@ -23,6 +24,9 @@ const warningsOf = ({ json }: Ran): { code: string; message: string; hint: strin
 
 beforeAll(async () => {
   management = await startManagement()
+  // What is under test is qubesd's time: the USB qube has all that a busy machine needs.
+  const site = JSON.parse(readFileSync(management.site, 'utf8'))
+  writeFileSync(management.site, JSON.stringify({ ...site, limits: { surveyMs: 40_000 } }))
 })
 afterEach(async () => {
   await heal()
