@@ -16,7 +16,8 @@ export async function runProgram(args: string[], root: string, bundle: string): 
   try {
     const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
     pjson.oclif.commands.target = bundle
-    await run(args, { root, isRoot: true, pjson })
+    // oclif runs code that the user's data directory names, wherever the environment says that this is.
+    await run(args, { root, isRoot: true, pjson, userPlugins: false, devPlugins: false })
   } catch (error) {
     const told = isUnknownCommand(error) ? await explainUnknownCommand(error, args, root) : error
     process.exitCode = tellFailure(told, { json: asks(args, '--json'), debug: asks(args, '--debug') })
