@@ -56,7 +56,7 @@ async function ask(
 }
 
 /**
- * Asks for lines: each of them ends, so that an answer that breaks off is told from a whole one.
+ * Asks for lines: each of them ends, so that an answer that breaks off is told from a whole one (docs/facts.md#answers).
  * @throws AdminError
  */
 async function askLines(asking: Asking, call: AdminCall): Promise<string> {
