@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { RunningLab } from '../../src/lab/client.ts'
 import { startLab } from '../../src/lab/client.ts'
+import { DEFAULT_LAB } from '../../src/lab/file/default.ts'
 import type { LabFileText } from '../../src/lab/file/schema.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -53,6 +54,9 @@ let count = 0
 /** The engine of benches that do not say: tests that hold on both are run again with this variable set. */
 const usualEngine = () => (process.env.QUSB_TEST_ENGINE === 'kernel' ? 'kernel' : 'process')
 
+/** Unless it says otherwise itself: most tests detach, and each would look about itself for a second until that is told. */
+const EXPORT_LOOK_SECONDS = 0.1
+
 /** Brings up a lab for one test file. */
 export async function startBench(
   file: LabFileText | null = null,
@@ -61,7 +65,9 @@ export async function startBench(
   const name = `t${process.pid}-${count++}`
   const bundle = join(ROOT, 'dist/lab.cjs')
   if (!existsSync(bundle)) throw new Error('not built: npm run build')
-  const lab = await startLab({ file, name, engine, bundle, lifetime: engine === 'kernel' ? 3000 : 900 })
+  const { qubes, ...rest } = file ?? DEFAULT_LAB
+  const quick = qubes.map((qube) => ({ exportLookSeconds: EXPORT_LOOK_SECONDS, ...qube }))
+  const lab = await startLab({ file: { ...rest, qubes: quick }, name, engine, bundle, lifetime: engine === 'kernel' ? 3000 : 900 })
   const env: NodeJS.ProcessEnv = { ...process.env, QUSB_SITE: lab.site, NO_COLOR: '1' }
   delete env.NODE_EXTRA_CA_CERTS
 

@@ -74,6 +74,8 @@ export const qubeSchema = z.strictObject({
   vhciPorts: z.optional(z.int().check(z.minimum(0), z.maximum(15))),
   /** How long its proxy waits for a device to appear; left out as the real one, 5 s, which a crowd on a small machine misses. */
   importSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(600))),
+  /** How often its proxy looks whether an export is over; left out as the real one, 1 s, for which many detaches would wait. */
+  exportLookSeconds: z.optional(z.number().check(z.minimum(0.05), z.maximum(60))),
   /** False: a detach at the backend leaves the device on usbip-host, as versions up to 4.3.6 do. */
   rebindsOnDetach: z._default(z.boolean(), true),
   /** `two-words`: what is published before linux-utils 4.3.0 (two words, no interfaces). */

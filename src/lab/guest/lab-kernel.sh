@@ -33,12 +33,7 @@ qubesdb_rm() {
   ask qubesdb-rm "$1"
 }
 
-# Returns when the export of a port is over: the real one looks once a second, too.
+# Returns when the export of a port is over and was looked at: the lab's process looks as often as the real proxy does.
 await_export_end() {
-  status=2
-  while [ "$status" = 2 ]; do
-    sleep 1
-    status=''
-    { read -r status <"$QUSB_ROOT/sys/bus/usb/devices/$1/usbip_status"; } 2>/dev/null
-  done
+  ask export-end "$1"
 }

@@ -42,6 +42,9 @@ export function servicesOf({ qube, isStubdom }: Domain): Readonly<Record<string,
     // A stub domain cannot detach; a backend and a frontend can, each its own way.
     ...((isFrontend && !isStubdom) || exports ? { [`${RPC}/qubes.USBDetach`]: detach } : {}),
     ...(qube.importSeconds === undefined ? {} : { 'lab/import-seconds': `${qube.importSeconds}\n` }),
+    ...(qube.exportLookSeconds === undefined
+      ? {}
+      : { 'lab/export-look-seconds': `${qube.exportLookSeconds}\n` }),
     ...(isBackend && !qube.rebindsOnDetach ? { 'etc/qubes/usb-leave-on-usbip-host': '' } : {}),
   }
 }

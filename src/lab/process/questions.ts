@@ -1,5 +1,6 @@
 import { existsSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { EngineHost } from '../engine.ts'
 import { Reply } from '../fifo.ts'
 import { layOut } from '../layout.ts'
@@ -12,6 +13,8 @@ import type { Qube } from './qube.ts'
 
 /** How often processes that have ended leave their qube's /proc and their links, milliseconds. */
 const ROUND = 300
+/** As the real proxy looks whether an export is over (docs/facts.md#release), seconds. */
+const EXPORT_LOOK = 1
 /** As the kernel's SCSI layer gives a command, milliseconds. */
 const READ_LIMIT = 30_000
 
@@ -91,6 +94,9 @@ export class Questions {
       case 'qubesdb-rm':
         qube.db.remove(first)
         return question.reply('ok')
+      case 'export-end':
+        await this.#exportEnd(qube, first)
+        return question.reply('ok')
       case 'read':
         return this.#read(qube, question, {
           pid: first,
@@ -132,6 +138,14 @@ export class Questions {
     // At dom0's door it is also said whom the caller named: of the Admin API, the qube that the call is about.
     const what = target.domid === 0 ? `${clean} ${wanted}` : clean
     question.reply(`ok ${link.id} ${user} ${source} ${target.door} ${what}`)
+  }
+
+  /** Looks now and then, as the real proxy does: an export that ends and begins between two looks has not ended. */
+  async #exportEnd(qube: Qube, port: string): Promise<void> {
+    const { exportLookSeconds = EXPORT_LOOK } = qube.domain.qube
+    do {
+      await wait(exportLookSeconds * 1000, undefined, { ref: false })
+    } while (qube.backend?.plugged.get(port)?.status === 2)
   }
 
   /** Where an allowed call knocks, from the lab's directory; null where nobody is there. */

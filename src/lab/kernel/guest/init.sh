@@ -11,6 +11,8 @@ mount -t tmpfs none /tmp
 chmod 1777 /tmp
 mkdir -p /run/calls /run/qubes /run/published /var
 chmod 0711 /run/calls
+# Where nobody writes: whoever reads there, with a limit, sleeps without a program.
+mkfifo /run/silence
 # Whoever looks first keeps there what all of QubesDB's readers find.
 chmod 0777 /run/published
 ln -s /run /var/run
