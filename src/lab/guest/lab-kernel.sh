@@ -33,6 +33,11 @@ qubesdb_rm() {
   ask qubesdb-rm "$1"
 }
 
+# pause SECONDS
+pause() {
+  sleep "$1"
+}
+
 # Returns when the export of a port is over and was looked at: the lab's process looks as often as the real proxy does.
 await_export_end() {
   ask export-end "$1"

@@ -24,7 +24,7 @@ detach_frontend() {
   store "$vhci/detach" "$port" || exit 1
   tries=0
   while [ -e "$QUSB_ROOT/sys/bus/usb/devices/$local_busid/busnum" ] && [ $tries -lt 50 ]; do
-    sleep 0.1
+    pause 0.1
     tries=$((tries + 1))
   done
   rm -f "$state_file"

@@ -57,7 +57,7 @@ while [ $tries -lt $most ]; do
     echo "$port" >"$state_file"
     exit 0
   fi
-  sleep 0.2
+  pause 0.2
   tries=$((tries + 1))
 done
 store "$vhci/detach" "$port"

@@ -46,14 +46,17 @@ export async function callGuest(
   limit: number,
 ): Promise<GuestCall> {
   const id = randomBytes(12).toString('hex')
-  const control = await converse(port, `${token} control ${id}\n`, 'ready\n', limit)
+  let pid = ''
+  const control = await converse(port, `${token} control ${id}\n`, limit, (text) => {
+    pid = text.trim().split(' ')[1] ?? ''
+  })
   const { exit, stderr } = readControl(control, id)
   const data = createConnection({ host: HOST, port, allowHalfOpen: true, noDelay: true })
   data.on('error', () => data.destroy())
   const what =
     'service' in request
-      ? `service ${id} ${request.user} ${request.service} ${request.source}`
-      : `command ${id} ${request.user} ${quoteForAgent(request.command)}`
+      ? `service ${id} ${pid} ${request.user} ${request.service} ${request.source}`
+      : `command ${id} ${pid} ${request.user} ${quoteForAgent(request.command)}`
   data.write(`${token} ${what}\n`)
   return { data, stderr, exit }
 }
@@ -74,21 +77,15 @@ export async function askGuest(
   limit: number,
 ): Promise<string> {
   let answer = ''
-  const socket = await converse(port, `${token} ${question}\n`, '\n', limit, (text) => {
+  const socket = await converse(port, `${token} ${question}\n`, limit, (text) => {
     answer = text
   })
   socket.destroy()
   return answer.trim()
 }
 
-/** Connects, says a line and waits until the answer ends with what is expected. */
-function converse(
-  port: number,
-  line: string,
-  expected: string,
-  limit: number,
-  got: (text: string) => void = () => {},
-): Promise<Socket> {
+/** Connects, says a line and waits for the line that is the answer. */
+function converse(port: number, line: string, limit: number, got: (text: string) => void): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ host: HOST, port, allowHalfOpen: true, noDelay: true })
     const timer = limit > 0 ? setTimeout(() => fail(false), limit) : undefined
@@ -100,7 +97,7 @@ function converse(
     }
     const listen = (chunk: Buffer) => {
       text += chunk.toString('latin1')
-      if (!text.endsWith(expected)) return
+      if (!text.endsWith('\n')) return
       clearTimeout(timer)
       socket.off('data', listen)
       socket.pause()

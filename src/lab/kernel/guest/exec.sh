@@ -13,14 +13,14 @@ exec 3< "$folder/control" 7< "$folder/input" 4<&0
 printf '%s control %s\n' "$QUSB_LAB_TOKEN" "$id" |
   "$busybox" nc 127.0.0.1 "$port" 3<&- 4<&- >&5 5>&- 6>&- 7<&- &
 exec 5>&-
-read -r ready <&3
+read -r ready pid <&3
 if [ "$ready" != ready ]; then
   echo 'the guest does not answer' >&2
   exit 125
 fi
 
 {
-  printf '%s command %s root %s\n' "$QUSB_LAB_TOKEN" "$id" "$command"
+  printf '%s command %s %s root %s\n' "$QUSB_LAB_TOKEN" "$id" "$pid" "$command"
   exec "$busybox" cat <&4
 } 3<&- >&6 6>&- 7<&- &
 feeder=$!

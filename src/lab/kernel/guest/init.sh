@@ -9,8 +9,7 @@ mount -t cgroup2 none /sys/fs/cgroup
 mount -t tmpfs none /run
 mount -t tmpfs none /tmp
 chmod 1777 /tmp
-mkdir -p /run/calls /run/qubes /run/published /var
-chmod 0711 /run/calls
+mkdir -p /run/qubes /run/published /var
 # Where nobody writes: whoever reads there, with a limit, sleeps without a program.
 mkfifo /run/silence
 # Whoever looks first keeps there what all of QubesDB's readers find.

@@ -25,13 +25,19 @@ qubesdb_rm() {
   rm -f "/run/qubesdb$1"
 }
 
+# pause SECONDS: waits for a word that nobody says, since a program that sleeps would be a fork.
+pause() {
+  local word
+  read -r -t "$1" word 0<> /run/silence
+}
+
 # Returns when the export of a port is over: the real one looks once a second, too, and so does this one unless the lab's
-# file says how often. It waits for a word that nobody says: a program that sleeps would be a fork a look.
+# file says how often.
 await_export_end() {
-  local status=2 every=1 word
+  local status=2 every=1
   [ ! -r /lab/export-look-seconds ] || read -r every < /lab/export-look-seconds
   while [ "$status" = 2 ]; do
-    read -r -t "$every" word 0<> /run/silence
+    pause "$every"
     status=
     { read -r status < "/sys/bus/usb/devices/$1/usbip_status"; } 2>/dev/null
   done
