@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ATTACH_STEPS, DETACH_STEPS, type Step } from '../../src/lib/passthrough/steps.ts'
-import { type Bench, expectClean, grants, type Running, startBench, until } from './program.ts'
+import { attachAll, type Bench, expectClean, grants, type Running, startBench, until } from './program.ts'
 
 /**
  * Each case has its own device and frontend, so that all the steps of a transaction are tried side by side.
@@ -11,6 +11,13 @@ import { type Bench, expectClean, grants, type Running, startBench, until } from
 const COUNT = Math.max(ATTACH_STEPS.length, DETACH_STEPS.length)
 const frontendOf = (i: number): string => `work${i}`
 const portOf = (i: number): string => `1-${i + 1}`
+
+const places = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    backend: 'sys-usb',
+    port: portOf(i),
+    frontend: frontendOf(i),
+  }))
 
 let bench: Bench
 
@@ -78,13 +85,7 @@ async function expectSettled(count: number): Promise<void> {
   )
   expect(await bench.qusb('detach', '--all')).toMatchObject({ code: 0 })
   expect(records()).toEqual([])
-  const again = await Promise.all(
-    Array.from(
-      { length: count },
-      async (_, i) => await bench.qusb('attach', 'sys-usb', portOf(i), frontendOf(i), '--json'),
-    ),
-  )
-  for (const ran of again) expect(ran, ran.stderr).toMatchObject({ code: 0, json: { changed: true } })
+  await attachAll(bench, places(count))
   expect(await bench.qusb('detach', '--all')).toMatchObject({ code: 0 })
   for (let i = 0; i < count; i++) await expectClean(bench, portOf(i), frontendOf(i))
 }
@@ -111,11 +112,7 @@ describe.each(ENDS)('%s', (signal, code) => {
   })
 
   it(`at every step of a detach: ${DETACH_STEPS.join(', ')}`, { timeout: 120_000 }, async () => {
-    await Promise.all(
-      DETACH_STEPS.map(async (_, i) =>
-        expect(await bench.qusb('attach', 'sys-usb', portOf(i), frontendOf(i))).toMatchObject({ code: 0 }),
-      ),
-    )
+    await attachAll(bench, places(DETACH_STEPS.length))
     const running = await Promise.all(
       DETACH_STEPS.map(async (step, i) => await stopAt(step, ['detach', 'sys-usb', portOf(i)])),
     )

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
+import type * as Library from '../../src/index.ts'
 import type { RunningLab } from '../../src/lab/client.ts'
 import { startLab } from '../../src/lab/client.ts'
 import { DEFAULT_LAB } from '../../src/lab/file/default.ts'
@@ -49,6 +50,9 @@ export interface Bench {
   end(): Promise<void>
 }
 
+/** The built library: what it does costs a third of what the program does, which has to start first. */
+const library = async (): Promise<typeof Library> => await import(join(ROOT, 'dist/library.mjs'))
+
 let count = 0
 
 /** The engine of benches that do not say: tests that hold on both are run again with this variable set. */
@@ -67,7 +71,13 @@ export async function startBench(
   if (!existsSync(bundle)) throw new Error('not built: npm run build')
   const { qubes, ...rest } = file ?? DEFAULT_LAB
   const quick = qubes.map((qube) => ({ exportLookSeconds: EXPORT_LOOK_SECONDS, ...qube }))
-  const lab = await startLab({ file: { ...rest, qubes: quick }, name, engine, bundle, lifetime: engine === 'kernel' ? 3000 : 900 })
+  const lab = await startLab({
+    file: { ...rest, qubes: quick },
+    name,
+    engine,
+    bundle,
+    lifetime: 3000,
+  })
   const env: NodeJS.ProcessEnv = { ...process.env, QUSB_SITE: lab.site, NO_COLOR: '1' }
   delete env.NODE_EXTRA_CA_CERTS
 
@@ -107,7 +117,7 @@ export async function startBench(
       })
     })
     const said = async (what: string): Promise<void> => {
-      const deadline = Date.now() + 20_000
+      const deadline = Date.now() + 45_000
       while (!stderr.includes(what)) {
         if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
           throw new Error(`never said "${what}": ${stderr}`)
@@ -153,8 +163,8 @@ export async function startBench(
     onTerminal,
     inQube: async (qube, command) => (await lab.exec(qube, ['sh', '-c', command])).stdout.toString().trim(),
     device: async (port, backend = 'sys-usb') => {
-      const { json } = await qusb('list', '--all', '--json', backend)
-      return json?.devices.find((each: { port: string }) => each.port === port)
+      const { devices } = await (await library()).list({ all: true, backends: [backend], site: lab.site })
+      return devices.find((each) => each.port === port)
     },
     end: async () => await lab.down(),
   }
@@ -209,13 +219,25 @@ export async function fewAtATime<T, R>(items: readonly T[], work: (item: T) => P
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  ms = 15_000,
+  ms = 45_000,
 ): Promise<void> {
   const deadline = Date.now() + ms
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`never came true: ${what}`)
     await sleep(50)
   }
+}
+
+/** Has each attached by the library, a few at a time. */
+export async function attachAll(
+  bench: Bench,
+  places: readonly { backend: string; port: string; frontend: string }[],
+): Promise<void> {
+  const { attach } = await library()
+  await fewAtATime(places, async ({ backend, port, frontend }) => {
+    const { changed } = await attach(`${backend}:${port}`, frontend, { site: bench.lab.site })
+    expect(changed, `${backend}:${port}`).toBe(true)
+  })
 }
 
 /** Both sides as before an attach, by their own files; the store and policy hold nothing of it. */
@@ -226,10 +248,15 @@ export async function expectClean(
   backend = 'sys-usb',
 ): Promise<void> {
   expect(grants(bench), 'grants').toEqual([])
-  const driver = await bench.inQube(backend, `readlink "$QUSB_ROOT/sys/bus/usb/devices/${port}/driver"`)
-  expect(driver.split('/').at(-1), `driver of ${port}`).toBe('usb')
-  const holder = await bench.inQube(backend, `qubesdb-multiread /qubes-usb-devices/`)
-  expect(holder, 'connected-to').not.toMatch(new RegExp(`${port.replaceAll('.', '_')}/connected-to`))
+  const told = await bench.inQube(
+    backend,
+    `readlink "$QUSB_ROOT/sys/bus/usb/devices/${port}/driver"; qubesdb-multiread /qubes-usb-devices/`,
+  )
+  const [driver, ...published] = told.split('\n')
+  expect(driver?.split('/').at(-1), `driver of ${port}`).toBe('usb')
+  expect(published.join('\n'), 'connected-to').not.toMatch(
+    new RegExp(`${port.replaceAll('.', '_')}/connected-to`),
+  )
   const files = await bench.inQube(
     frontend,
     `ls "$QUSB_ROOT/var/run/qubes" | grep '${backend}-${port}.state' || true`,

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, it } from 'vitest'
-import { attach, detach } from '../../src/index.ts'
+import { detach } from '../../src/index.ts'
 import { FAULTS, type FaultKind } from '../../src/lab/faults.ts'
 import { EXIT_CODES } from '../../src/lib/errors.ts'
 import { ATTACH_STEPS, DETACH_STEPS } from '../../src/lib/passthrough/steps.ts'
-import { type Bench, fewAtATime, grants, type Ran, type Running, startBench } from './program.ts'
+import { attachAll, type Bench, fewAtATime, grants, type Ran, type Running, startBench } from './program.ts'
 import type { Blow, Code, Strike } from './strikes.ts'
 
 /** One qusb that is struck at one step, at a device and a frontend of its own. */
@@ -48,14 +48,6 @@ async function startWide(): Promise<Bench> {
     TARGETS.filter(({ doing }) => doing === 'detach'),
   )
   return bench
-}
-
-/** By the library, in this process: as many programs would cost several times as much. */
-async function attachAll(on: Bench, targets: readonly Target[]): Promise<void> {
-  await fewAtATime(targets, async (target) => {
-    const { changed } = await attach(deviceOf(target), target.frontend, { site: on.lab.site })
-    expect(changed, deviceOf(target)).toBe(true)
-  })
 }
 
 let ready: Bench | undefined

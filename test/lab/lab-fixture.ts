@@ -23,7 +23,7 @@ export async function openLabOfTest(
   const home = mkdtempSync(join(openLabsDirectory(process.env), 'test-'))
   const env = { ...process.env, QUSB_LAB_DIR: home }
   try {
-    const lab = await startLab({ file, engine, bundle: LAB_BUNDLE, env, lifetime: 300 })
+    const lab = await startLab({ file, engine, bundle: LAB_BUNDLE, env, lifetime: 1200 })
     return {
       lab,
       env,
@@ -68,7 +68,7 @@ export async function inQube(lab: RunningLab, qube: string, script: string): Pro
 export async function eventually<T>(
   look: () => T | Promise<T>,
   isDone: (seen: T) => boolean,
-  limit = 5000,
+  limit = 20_000,
 ): Promise<T> {
   const end = Date.now() + limit
   for (;;) {
