@@ -2,6 +2,7 @@ import { QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
+import type { Errand } from '../qubes/root-shell.ts'
 import { type QubeSurvey, type SurveyFailure, type SurveyResult, surveyQube } from '../qubes/survey.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { FoundBackends } from './backends.ts'
@@ -15,18 +16,24 @@ export interface Look {
   failures: Map<QubeName, SurveyFailure>
 }
 
+interface LookOptions {
+  heedSignal?: boolean
+  after?: { qube: QubeName; errand: Errand } | undefined
+}
+
 /**
  * Surveys qubes, all at once. One that is not there or is paused, by qubesd's word, is not asked. Of a backend where nothing
  * can be run qubesd's word is taken for what it has.
  * @param options.heedSignal false while something is being undone: then an interrupt no longer stops the looking
  * @param options.frontends those of them that are no backends: what one has is its own word, or nobody's
+ * @param options.after what is done in one of them first: its look begins when that is over
  * @param options.found backends that qubesd adds: they are surveyed as soon as it has told of them
  * @throws QusbError INTERRUPTED or TERMINATED when the user interrupts
  */
 export async function lookAt(
   context: Context,
   qubes: Iterable<QubeName>,
-  options: { heedSignal?: boolean; frontends?: readonly QubeName[]; found?: Promise<FoundBackends> } = {},
+  options: LookOptions & { frontends?: readonly QubeName[]; found?: Promise<FoundBackends> } = {},
 ): Promise<Look> {
   const heed = options.heedSignal ?? true
   const results = new Map<QubeName, Promise<SurveyResult>>()
@@ -38,7 +45,10 @@ export async function lookAt(
       results.set(name, Promise.resolve({ failure }))
       return
     }
-    const asked = surveyQube(context.site, name, heed ? { signal: context.signal } : {})
+    const asked = surveyQube(context.site, name, {
+      ...(heed ? { signal: context.signal } : {}),
+      ...(options.after?.qube === name ? { after: options.after.errand } : {}),
+    })
     results.set(name, options.frontends?.includes(name) === true ? asked : orByQubesd(context, asked, heed))
   }
   for (const name of qubes) begin(name)
@@ -57,7 +67,7 @@ export async function lookAt(
 export async function lookAtBoth(
   context: Context,
   { backend, frontend, stubdom }: { backend: QubeName; frontend: QubeName; stubdom: boolean },
-  options: { heedSignal?: boolean } = {},
+  options: LookOptions = {},
 ): Promise<Look> {
   const qubes = stubdom ? [backend] : [backend, frontend]
   return await lookAt(context, qubes, { ...options, frontends: [frontend] })

@@ -4,12 +4,12 @@ import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
 import { callDetachAtBackend, callDetachAtFrontend } from '../qubes/proxy.ts'
-import { endImport, forgetImport } from '../qubes/root-shell.ts'
+import { awaitingRelease, type Errand, endImport, forgetImport } from '../qubes/root-shell.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
 import { isFree } from './free-port.ts'
-import { deviceAt, type Look, lookAt, lookAtBoth } from './look.ts'
+import { deviceAt, type Look, lookAtBoth } from './look.ts'
 import { returnToDriver } from './return-to-driver.ts'
 import { findRunningQubes } from './running-qubes.ts'
 import { reach } from './steps.ts'
@@ -72,12 +72,10 @@ export async function release(context: Context, place: Place, via: Via = 'qrexec
   await reach('give-back')
   // A backend that is halted has no device to give back; what the frontend keeps is stale all the same.
   if (await runs(context, place.backend)) {
-    const given = await returnToDriver(context, place, {
-      seen: look,
-      ...(place.stubdom ? {} : { besides: place.frontend }),
-    })
+    const given = await returnToDriver(context, place, look)
     if (given.kept !== undefined) return unresolved(given.seen, place, given.kept)
-    look = given.seen
+    // What the frontend has of it was last seen after the call, which is over; giving back is a matter of the backend.
+    look = { ...look, surveys: new Map([...look.surveys, ...given.seen.surveys]) }
   }
   await reach('forget-import')
   return (await forgetStateFile(context, place, look)) ? { end: 'clean' } : { end: 'leftover' }
@@ -94,8 +92,10 @@ function unresolved({ failures }: Look, { backend }: Place, why: string): Releas
   return { end: 'unresolved', why: failure?.message ?? why, code: failure?.code ?? 'TIMEOUT' }
 }
 
-async function look(context: Context, place: Place): Promise<Look> {
-  return await lookAtBoth(context, place, { heedSignal: false })
+/** @param errand for the backend, before the look at it begins */
+async function look(context: Context, place: Place, errand?: Errand): Promise<Look> {
+  const after = errand === undefined ? undefined : { qube: place.backend, errand }
+  return await lookAtBoth(context, place, { heedSignal: false, after })
 }
 
 /** Whether the backend says that the frontend has the device, or that it is exported and to nobody yet. */
@@ -182,10 +182,15 @@ export function carries(
   return row.remoteBusnum === device.busnum && row.remoteDevnum === device.devnum
 }
 
-async function poll(ms: number, again: () => Promise<Look>, done: (seen: Look) => boolean): Promise<Look> {
+/** @param first the first look, where it is another than the next ones */
+async function poll(
+  ms: number,
+  again: () => Promise<Look>,
+  done: (seen: Look) => boolean,
+  first: () => Promise<Look> = again,
+): Promise<Look> {
   const deadline = Date.now() + ms
-  for (;;) {
-    const seen = await again()
+  for (let seen = await first(); ; seen = await again()) {
     if (done(seen) || Date.now() > deadline) return seen
     await sleep(POLL_MS)
   }
@@ -194,9 +199,15 @@ async function poll(ms: number, again: () => Promise<Look>, done: (seen: Look) =
 /** By qubesd where that is wanted, by the frontend's service where that is safe, else by the backend's. */
 async function detach(context: Context, place: Place, seen: Look, via: Via): Promise<Look> {
   const isReleased = (at: Look): boolean => at.surveys.has(place.backend) && !holds(at, place)
-  // Only the backend knows: its word comes up to a second after the call, so it is asked more than once.
+  // Only the backend knows, and its word comes up to a second after the call: it waits for that itself, since each of our
+  // own questions is a call and a look at everything.
   const awaitRelease = async (): Promise<Look> =>
-    await poll(RELEASE_MS, () => lookAt(context, [place.backend], { heedSignal: false }), isReleased)
+    await poll(
+      RELEASE_MS,
+      () => look(context, place),
+      isReleased,
+      () => look(context, place, awaitingRelease(place.port, place.frontend)),
+    )
   if (via === 'admin') {
     context.progress(`qubesd detaches ${place.backend}:${place.port} from ${place.frontend}`)
     const { detachByAdmin } = await import('../qubes/admin/usb.ts')

@@ -3,7 +3,7 @@ import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
 import { POLICY_REFUSES, ROOT_SHELL } from '../qubes/qrexec.ts'
 import { policyLine } from '../qubes/refusal.ts'
-import { giveBack } from '../qubes/root-shell.ts'
+import { type Errand, givingBack, runErrand } from '../qubes/root-shell.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
@@ -14,18 +14,20 @@ const BIND_MS = 5000
 /**
  * Gives a device that nobody has back to its normal driver in the backend, where it is not on it. The frontend's own
  * detach leaves it on usbip-host, where the backend itself cannot use it (docs/facts.md#detach).
- * @param options.seen a look that shows where it is now; by default it is looked at first
- * @param options.besides a qube to look at in the same looks, for the caller
- * @returns `kept`: undefined when it is on its driver, or is gone; else what is still wrong; and the last look
+ * @param seen a look that shows where it is now; by default it is looked at first
+ * @returns `kept`: undefined when it is on its driver, or is gone; else what is still wrong; and the last look at
+ *   the backend
  */
 export async function returnToDriver(
   context: Context,
   at: { backend: QubeName; port: Port },
-  options: { seen?: Look; besides?: QubeName } = {},
+  seen?: Look,
 ): Promise<{ kept: string | undefined; seen: Look }> {
-  const qubes = options.besides === undefined ? [at.backend] : [at.backend, options.besides]
-  const frontends = options.besides === undefined ? [] : [options.besides]
-  const look = async (): Promise<Look> => await lookAt(context, qubes, { heedSignal: false, frontends })
+  const look = async (errand?: Errand): Promise<Look> =>
+    await lookAt(context, [at.backend], {
+      heedSignal: false,
+      after: errand === undefined ? undefined : { qube: at.backend, errand },
+    })
   const isHome = ({ surveys }: Look): boolean => {
     const device = deviceAt(surveys.get(at.backend), at.port)
     return (
@@ -37,29 +39,35 @@ export async function returnToDriver(
         device.driver === 'usb')
     )
   }
-  let seen = options.seen ?? (await look())
-  if (isHome(seen)) return { kept: undefined, seen }
-  if (!seen.surveys.has(at.backend)) return { kept: seen.failures.get(at.backend)?.message, seen }
+  let now = seen ?? (await look())
+  if (isHome(now)) return { kept: undefined, seen: now }
+  if (!now.surveys.has(at.backend)) return { kept: now.failures.get(at.backend)?.message, seen: now }
   context.progress(`giving ${at.port} back to ${at.backend}`)
-  const given = await giveBack(context.site, at.backend, at.port)
-  // What a root's shell would do nobody else does, so that there is nothing to wait for.
-  if (given.end === 'exit' && given.exitCode === POLICY_REFUSES && isManagementQube(context.site)) {
-    const why = `the Qubes policy refuses this qube ${ROOT_SHELL} there`
-    const line = policyLine(context.site, ROOT_SHELL, at.backend)
-    return {
-      kept: `${at.port} is free, and ${at.backend} cannot be told to take it back: ${why}. ${line}`,
-      seen,
+  const errand = givingBack(at.port)
+  if (isManagementQube(context.site)) {
+    // A service of its own there, which policy may refuse where it lets us look.
+    const given = await runErrand(context.site, at.backend, errand)
+    // What a root's shell would do nobody else does, so that there is nothing to wait for.
+    if (given.end === 'exit' && given.exitCode === POLICY_REFUSES) {
+      const why = `the Qubes policy refuses this qube ${ROOT_SHELL} there`
+      const line = policyLine(context.site, ROOT_SHELL, at.backend)
+      return {
+        kept: `${at.port} is free, and ${at.backend} cannot be told to take it back: ${why}. ${line}`,
+        seen: now,
+      }
     }
+    now = await look()
+  } else {
+    now = await look(errand)
   }
   const deadline = Date.now() + BIND_MS
-  for (;;) {
-    seen = await look()
-    if (isHome(seen)) return { kept: undefined, seen }
-    if (Date.now() > deadline) break
+  while (!isHome(now) && Date.now() < deadline) {
     await sleep(100)
+    now = await look()
   }
+  if (isHome(now)) return { kept: undefined, seen: now }
   const kept =
-    seen.failures.get(at.backend)?.message ??
+    now.failures.get(at.backend)?.message ??
     `${at.port} is free, and ${at.backend} has not taken it back to its driver`
-  return { kept, seen }
+  return { kept, seen: now }
 }

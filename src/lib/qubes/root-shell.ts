@@ -1,7 +1,8 @@
 import type { QubeName } from '../model/names.ts'
-import type { Port } from '../model/port.ts'
+import { type Port, portToQubesDbKey } from '../model/port.ts'
 import type { Site } from '../site/site.ts'
 import { callQrexec, type QrexecResult } from './qrexec.ts'
+import awaitReleaseScript from './scripts/await-release.sh'
 import endImportScript from './scripts/end-import.sh'
 import forgetImportScript from './scripts/forget-import.sh'
 import giveBackScript from './scripts/give-back.sh'
@@ -9,11 +10,26 @@ import giveBackScript from './scripts/give-back.sh'
 /** How long a few writes to sysfs may take, ms. */
 const TIMEOUT_MS = 5000
 
+/** A constant script of ours with its words, for a shell in a qube. */
+export interface Errand {
+  user: 'DEFAULT' | 'root'
+  /** What the shell reads; ends in a newline. */
+  stdin: string
+  /** How long it may take, ms. */
+  takesMs: number
+}
+
 /**
- * Runs one of our constant scripts as root in a qube. bash runs a script as it reads it, so the work is in a function
- * that is called on the last line, with its input from /dev/null. Its words are names, ports and paths that were parsed:
- * they hold nothing that a shell would read otherwise, and that is looked at once more here.
+ * bash runs a script as it reads it, so the work is in a function that is called on the last line, with its input from
+ * /dev/null. Its words are names, ports and paths that were parsed: they hold nothing that a shell would read otherwise,
+ * and that is looked at once more here.
  */
+function renderScript(script: string, name: string, words: readonly string[]): string {
+  if (words.some((word) => !/^[A-Za-z0-9_./@-]+$/.test(word))) throw new Error('not a word for a script')
+  return `${script}\n${name} ${words.join(' ')} </dev/null\n`
+}
+
+/** Runs one of our constant scripts as root in a qube. */
 export async function runScript(
   site: Site,
   qube: QubeName,
@@ -22,20 +38,47 @@ export async function runScript(
   words: readonly string[],
   timeoutMs = TIMEOUT_MS,
 ): Promise<QrexecResult> {
-  if (words.some((word) => !/^[A-Za-z0-9_./@-]+$/.test(word))) throw new Error('not a word for a script')
-  return await callQrexec(site, {
-    target: qube,
+  return await runErrand(site, qube, {
     user: 'root',
-    service: 'qubes.VMShell',
-    stdin: `${script}\n${name} ${words.join(' ')} </dev/null\n`,
-    timeoutMs,
-    stdoutLimit: 16 * 1024,
+    stdin: renderScript(script, name, words),
+    takesMs: timeoutMs,
   })
 }
 
-/** Gives a device back to its normal driver in the backend. Whether that worked is for the next survey to say. */
-export async function giveBack(site: Site, backend: QubeName, port: Port): Promise<QrexecResult> {
-  return await runScript(site, backend, giveBackScript, 'give_back', [port])
+/** Runs an errand in a call of its own. */
+export async function runErrand(
+  site: Site,
+  qube: QubeName,
+  { user, stdin, takesMs }: Errand,
+  signal?: AbortSignal,
+): Promise<QrexecResult> {
+  return await callQrexec(site, {
+    target: qube,
+    user,
+    service: 'qubes.VMShell',
+    stdin,
+    timeoutMs: takesMs,
+    stdoutLimit: 16 * 1024,
+    ...(signal === undefined ? {} : { signal }),
+  })
+}
+
+/** In the backend: gives a device back to its normal driver. Whether that worked is for the look after it to say. */
+export function givingBack(port: Port): Errand {
+  return {
+    user: 'root',
+    stdin: renderScript(giveBackScript, 'give_back', [port]),
+    takesMs: TIMEOUT_MS,
+  }
+}
+
+/** In the backend: waits while the frontend has the device. Whether it still has it is for the look after it to say. */
+export function awaitingRelease(port: Port, frontend: QubeName): Errand {
+  return {
+    user: 'DEFAULT',
+    stdin: renderScript(awaitReleaseScript, 'await_release', [port, portToQubesDbKey(port), frontend]),
+    takesMs: TIMEOUT_MS,
+  }
 }
 
 /** Removes a state file that is known to be stale from the frontend. */

@@ -5,6 +5,7 @@ import { isManagementQube } from '../site/standpoint.ts'
 import probe from './probe.sh'
 import { callQrexec, POLICY_REFUSES, type QrexecResult } from './qrexec.ts'
 import { policyLine } from './refusal.ts'
+import { type Errand, runErrand } from './root-shell.ts'
 import type { QubeSurvey, SurveyFailure } from './survey-facts.ts'
 import type { SurveyProblem } from './survey-parser.ts'
 
@@ -15,19 +16,21 @@ export type SurveyResult = { survey: QubeSurvey } | { failure: SurveyFailure }
 /**
  * One look at a qube: one call of `qubes.VMShell` that runs the probe there. Never throws for what a qube does.
  * @param options.timeoutMs for the whole call; by default the site's limit
+ * @param options.after what is done there first: the look begins when it is over, in the same shell
  */
 export async function surveyQube(
   site: Site,
   qube: QubeName,
-  options: { signal?: AbortSignal; timeoutMs?: number } = {},
+  options: { signal?: AbortSignal; timeoutMs?: number; after?: Errand } = {},
 ): Promise<SurveyResult> {
   const marker = makeMarker()
-  const timeoutMs = options.timeoutMs ?? site.limits.surveyMs
+  const errand = await errandInSameShell(site, qube, options)
+  const timeoutMs = (options.timeoutMs ?? site.limits.surveyMs) + (errand?.takesMs ?? 0)
   const answering = callQrexec(site, {
     target: qube,
-    user: 'DEFAULT',
+    user: errand?.user ?? 'DEFAULT',
     service: 'qubes.VMShell',
-    stdin: renderProbe(marker),
+    stdin: (errand?.stdin ?? '') + renderProbe(marker),
     timeoutMs,
     stdoutLimit: site.limits.surveyBytes,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -47,6 +50,20 @@ export async function surveyQube(
     }
   }
   return { failure: describeEnd(qube, result, site, timeoutMs) }
+}
+
+/**
+ * In a management qube root's shell is another service, which policy may refuse where it lets us look: there an errand of
+ * root's is a call of its own.
+ */
+async function errandInSameShell(
+  site: Site,
+  qube: QubeName,
+  { after, signal }: { after?: Errand; signal?: AbortSignal },
+): Promise<Errand | undefined> {
+  if (after?.user !== 'root' || !isManagementQube(site)) return after
+  await runErrand(site, qube, after, signal)
+  return undefined
 }
 
 /** A word that nothing in the backend could have known before the call. */
