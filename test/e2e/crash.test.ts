@@ -43,6 +43,10 @@ const ENDS: [NodeJS.Signals, number | null][] = [
   ['SIGTERM', 143],
 ]
 
+/** How each signal's cases name the device: by what it is, only a look tells its place, and the locks come after it. */
+const wordOf = (signal: NodeJS.Signals, i: number): string =>
+  signal === 'SIGINT' ? `08f7:0002@T${i}` : portOf(i)
+
 async function stopAt(step: Step, args: string[]): Promise<Running> {
   const running = bench.start(args, { faultPoint: step })
   await running.said(`qusb-fault-point ${step}\n`)
@@ -99,7 +103,7 @@ describe.each(ENDS)('%s', (signal, code) => {
   it(`at every step of an attach: ${ATTACH_STEPS.join(', ')}`, { timeout: 120_000 }, async () => {
     const running = await Promise.all(
       ATTACH_STEPS.map(
-        async (step, i) => await stopAt(step, ['attach', 'sys-usb', portOf(i), frontendOf(i)]),
+        async (step, i) => await stopAt(step, ['attach', 'sys-usb', wordOf(signal, i), frontendOf(i)]),
       ),
     )
     await endAll(running, signal, code)
@@ -114,7 +118,7 @@ describe.each(ENDS)('%s', (signal, code) => {
   it(`at every step of a detach: ${DETACH_STEPS.join(', ')}`, { timeout: 120_000 }, async () => {
     await attachAll(bench, places(DETACH_STEPS.length))
     const running = await Promise.all(
-      DETACH_STEPS.map(async (step, i) => await stopAt(step, ['detach', 'sys-usb', portOf(i)])),
+      DETACH_STEPS.map(async (step, i) => await stopAt(step, ['detach', 'sys-usb', wordOf(signal, i)])),
     )
     await endAll(running, signal, code)
     await expectSettled(DETACH_STEPS.length)

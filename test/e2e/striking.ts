@@ -178,7 +178,7 @@ const AGAIN = ['survey', 'call-attach', 'look-again', 'record']
 
 function allowed({ attach: attaching, detach: detaching }: Strike, { doing, step }: Target): readonly Code[] {
   if (doing === 'detach') {
-    if (step === 'survey') return detaching?.early ?? []
+    if (['lock-device', 'survey'].includes(step)) return detaching?.early ?? []
     return ['forget-import', 'record'].includes(step) ? ['done'] : (detaching?.open ?? [])
   }
   if (step === 'record') return ['done']

@@ -10,8 +10,18 @@ import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
 import type { DeviceWords } from './find-device.ts'
 import { attachWarnings, guardFrontend } from './guards.ts'
-import { deviceAt, failureToError, type Look, lookAt, lookAtBoth, surveyOf, warningsOf } from './look.ts'
+import {
+  deviceAt,
+  failureToError,
+  isFresh,
+  type Look,
+  lookAt,
+  lookAtBoth,
+  surveyOf,
+  warningsOf,
+} from './look.ts'
 import { namingOf } from './naming.ts'
+import type { DevicePlace } from './place-locks.ts'
 import { reconcile } from './reconcile.ts'
 import type { Place } from './release.ts'
 import type { Warning } from './results.ts'
@@ -40,16 +50,18 @@ export interface Chosen {
   device: Device
   place: Place
   seen: Look
-  /** When that was, by performance.now(). */
-  seenAt: number
   warnings: Warning[]
 }
 
-/** How old a look may be when the locks are held, ms: an older one waited for a lock, or for a slow machine. */
-const FRESH_MS = 100
-
-/** Surveys, chooses and checks; nothing is changed. */
-export async function chooseForAttach(context: Context, request: AttachRequest): Promise<Chosen> {
+/**
+ * Surveys, chooses and checks; nothing is changed.
+ * @param held the place whose lock the caller holds, if any
+ */
+export async function chooseForAttach(
+  context: Context,
+  request: AttachRequest,
+  held?: DevicePlace,
+): Promise<Chosen> {
   await reach('survey')
   const { site } = context
   const running = await requireRunningQubes(context)
@@ -59,7 +71,6 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   if (!stubdom) qubes.add(request.frontend)
   context.progress(`looking at ${[...qubes].join(', ')}`)
   const seen = await lookAt(context, qubes, { ...asked, frontends: [request.frontend] })
-  const seenAt = performance.now()
   const backends = [...new Set([...asked.names, ...(await asked.found).running])]
   if (request.backend !== undefined) surveyOf(seen, request.backend)
 
@@ -82,15 +93,16 @@ export async function chooseForAttach(context: Context, request: AttachRequest):
   const place = { backend: device.backend, port: device.port, frontend: request.frontend, stubdom }
   const ended = request.dryRun
     ? []
-    : await reconcile(context, readState(site).state.attachments, {
-        surveys: new Map([[device.backend, survey]]),
-        failures: new Map(),
-      })
+    : await reconcile(
+        context,
+        readState(site).state.attachments,
+        { surveys: new Map([[device.backend, survey]]) },
+        held,
+      )
   return {
     device,
     place,
     seen,
-    seenAt,
     warnings: [...ended, ...warningsOf(survey), ...attachWarnings(device, survey)],
   }
 }
@@ -147,7 +159,7 @@ export function requireFree(device: Device): void {
  */
 export async function lookAgainUnderLock(context: Context, chosen: Chosen): Promise<Chosen> {
   const { place } = chosen
-  if (performance.now() - chosen.seenAt < FRESH_MS && !hasLeftovers(chosen)) return chosen
+  if (isFresh(chosen.seen) && !hasLeftovers(chosen)) return chosen
   const seen = await lookAtBoth(context, place)
   const device = deviceAt(surveyOf(seen, place.backend), place.port)
   if (device === undefined || !isSame(device, chosen.device)) {
@@ -156,7 +168,7 @@ export async function lookAgainUnderLock(context: Context, chosen: Chosen): Prom
     })
   }
   requireFree(device)
-  return { ...chosen, seen, seenAt: performance.now(), device }
+  return { ...chosen, seen, device }
 }
 
 /** Whether the frontend has something of an earlier attach of this place. */

@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QusbError } from '../errors.ts'
 import type { AttachmentRecord } from '../model/attachment.ts'
 import type { QubeName } from '../model/names.ts'
-import { nameGrant, writeGrant } from '../qubes/grant.ts'
+import { nameGrant, type PreparedGrant, prepareGrant } from '../qubes/grant.ts'
 import { findDenyRule } from '../qubes/policy.ts'
 import { callAttach } from '../qubes/proxy.ts'
 import type { QrexecResult } from '../qubes/qrexec.ts'
 import { forgetImport } from '../qubes/root-shell.ts'
+import type { Lock } from '../store/lock.ts'
 import {
   type AttachRequest,
   type Chosen,
@@ -28,15 +29,16 @@ import { verifyAttach } from './verify.ts'
 
 /**
  * Attaches what was chosen. The lock of the device is held; the frontend's is taken here.
+ * @param early the frontend's, where it is held already: it is given back here
  * @throws QusbError
  */
 export async function attachUnderLock(
   context: Context,
   request: AttachRequest,
   chosen: Chosen,
+  early?: Lock,
 ): Promise<AttachmentRecord> {
-  await reach('lock-frontend')
-  const lock = await lockFrontendInTime(context, chosen.place.frontend, request.timeoutMs)
+  const lock = early ?? (await lockFrontendInTime(context, chosen.place.frontend, request.timeoutMs))
   try {
     const now = await lookAgainUnderLock(context, chosen)
     await requireAllowed(context, now)
@@ -87,6 +89,8 @@ async function clearStale(context: Context, chosen: Chosen): Promise<void> {
   }
 }
 
+const NO_GRANT: PreparedGrant = { write: () => {}, revoke: () => {} }
+
 /** Under both locks: intent, grant, call, revoke, look, record. */
 async function attachLocked(
   context: Context,
@@ -109,16 +113,25 @@ async function attachLocked(
   )
   await reach('write-intent')
   context.signal.throwIfAborted()
-  await putRecord(context, intent)
+  const { backend, port } = place
+  const lifetime = request.timeoutMs / 1000 + 2
+  // Each starts a process.
+  const [written, prepared] = await Promise.allSettled([
+    putRecord(context, intent),
+    grant === null ? NO_GRANT : prepareGrant(site, { name: grant, backend, port, caller, lifetime }),
+  ])
+  const revoke = prepared.status === 'fulfilled' ? prepared.value.revoke : () => {}
+  if (written.status === 'rejected') {
+    revoke()
+    throw written.reason
+  }
   try {
-    await reach('grant')
-    context.signal.throwIfAborted()
-    const lifetime = request.timeoutMs / 1000 + 2
-    const { backend, port } = place
-    const revoke =
-      grant === null ? () => {} : await writeGrant(site, { name: grant, backend, port, caller, lifetime })
     let result: QrexecResult
     try {
+      if (prepared.status === 'rejected') throw prepared.reason
+      await reach('grant')
+      context.signal.throwIfAborted()
+      prepared.value.write()
       await reach('call-attach')
       context.signal.throwIfAborted()
       context.progress(`attaching ${place.backend}:${place.port} to ${place.frontend}`)

@@ -11,11 +11,10 @@ import { requireProxies } from './explain.ts'
 import { guardDevice, guardFrontend } from './guards.ts'
 import { surveyOf } from './look.ts'
 import { moveUnderLock } from './move.ts'
-import { lockOrConflict } from './place-locks.ts'
-import type { Attachment, AttachResult } from './results.ts'
+import { type EarlyLocks, lockEarly, lockOrConflict, placeIn } from './place-locks.ts'
+import type { Attachment, AttachResult, Warning } from './results.ts'
 import { settle } from './settle.ts'
 import { startFrontend } from './start-frontend.ts'
-import { reach } from './steps.ts'
 import { viaFrom } from './via.ts'
 
 /**
@@ -28,7 +27,33 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
   if (request.backend !== undefined) guardFrontend(request.backend, request.frontend)
   const settled = request.dryRun ? [] : await settle(context)
   if (request.start && !request.dryRun) await startFrontend(context, request)
-  const [chosen] = await Promise.all([chooseForAttach(context, request), request.dryRun || loadMeanwhile()])
+  if (request.dryRun) return await attachOrPlan(context, request, settled, NO_LOCKS)
+  const early = await lockEarly(context, {
+    device: placeIn(request),
+    // A move may have to wait for the lock of the other frontend, and must not hold this one then.
+    frontend: request.replace ? undefined : request.frontend,
+  })
+  try {
+    return await attachOrPlan(context, request, settled, early)
+  } finally {
+    early.frontend?.release()
+    early.device?.release()
+  }
+}
+
+const NO_LOCKS: EarlyLocks = { device: undefined, frontend: undefined }
+
+async function attachOrPlan(
+  context: Context,
+  request: AttachRequest,
+  settled: Warning[],
+  early: EarlyLocks,
+): Promise<AttachResult> {
+  const held = early.device && placeIn(request)
+  const [chosen] = await Promise.all([
+    chooseForAttach(context, request, held),
+    request.dryRun || loadMeanwhile(),
+  ])
   const warnings = [...settled, ...chosen.warnings, ...context.directory.warnings()]
   const { device, place } = chosen
 
@@ -41,12 +66,11 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
   guardDevice(device, request.force)
   requireProxies(surveyOf(chosen.seen, place.backend), frontendSurvey(chosen))
 
-  await reach('lock-device')
-  const lock = await lockOrConflict(context, place)
+  const lock = early.device ?? (await lockOrConflict(context, place))
   try {
     const record =
       from === null
-        ? await attachUnderLock(context, request, chosen)
+        ? await attachUnderLock(context, request, chosen, early.frontend)
         : await moveUnderLock(context, request, { chosen, from, warnings })
     return { schema: 1, changed: true, attachment: attachmentOf(record), from, warnings }
   } finally {

@@ -3,6 +3,7 @@ import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
+import type { Lock } from '../store/lock.ts'
 import { readState } from '../store/store.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
@@ -10,7 +11,7 @@ import type { Context } from './context.ts'
 import { endRecords, makeRecord, putRecord, withdrawRecord } from './journal.ts'
 import { failureToError, failureToWarning, type Look, lookAt, surveyOf } from './look.ts'
 import { namingOf } from './naming.ts'
-import { lockOrConflict } from './place-locks.ts'
+import { type DevicePlace, lockEarly, lockOrConflict, placeIn } from './place-locks.ts'
 import { reconcile } from './reconcile.ts'
 import { release } from './release.ts'
 import type { Attachment, DetachResult, PlanStep, Warning } from './results.ts'
@@ -40,15 +41,42 @@ export async function detach(
   context: Context,
   request: DetachRequest,
 ): Promise<{ result: DetachResult; failure: QusbError | undefined }> {
-  const warnings = request.dryRun ? [] : await settle(context)
+  if (request.dryRun) return await lookAndDetach(context, request, [])
+  const warnings = await settle(context)
+  const place = request.what === 'device' ? placeIn(request) : undefined
+  const early = await lockEarly(context, { device: place })
+  try {
+    return await lookAndDetach(
+      context,
+      request,
+      warnings,
+      early.device && place && { ...place, lock: early.device },
+    )
+  } finally {
+    early.device?.release()
+  }
+}
+
+/** A place that is locked already, so that the first look is one under its lock. */
+type LockedPlace = DevicePlace & { lock: Lock }
+
+async function lookAndDetach(
+  context: Context,
+  request: DetachRequest,
+  warnings: Warning[],
+  locked?: LockedPlace,
+): Promise<{ result: DetachResult; failure: QusbError | undefined }> {
   await reach('survey')
   const backends =
     request.what === 'device' && request.backend !== undefined
       ? onlyBackends([request.backend])
       : await findBackends(context)
-  const seen = await lookAt(context, backends.names, backends)
+  // Who has it by the store is looked at with it: if that is so, both sides have been looked at.
+  const frontends = locked === undefined ? [] : holdersByStore(context, locked)
+  const both = await lookAt(context, [...backends.names, ...frontends], { ...backends, frontends })
+  const seen = without(both, frontends)
   if (!request.dryRun)
-    warnings.push(...(await reconcile(context, readState(context.site).state.attachments, seen)))
+    warnings.push(...(await reconcile(context, readState(context.site).state.attachments, seen, locked)))
   for (const failure of seen.failures.values()) {
     if (request.what !== 'device' || request.backend === undefined) warnings.push(failureToWarning(failure))
   }
@@ -65,7 +93,13 @@ export async function detach(
   for (const device of devices)
     groups.set(device.attachedTo, [...(groups.get(device.attachedTo) ?? []), device])
   const ended = await Promise.all(
-    [...groups.values()].map((group) => detachInTurn(context, group, { warnings, via: request.via })),
+    [...groups.values()].map((group) =>
+      detachInTurn(context, group, {
+        warnings,
+        via: request.via,
+        ...(locked === undefined ? {} : { early: { lock: locked.lock, seen: both } }),
+      }),
+    ),
   )
   const attachments = ended.flat()
   return {
@@ -75,6 +109,22 @@ export async function detach(
     ),
     failure: attachments.find((entry) => entry.failure !== undefined)?.failure,
   }
+}
+
+/** Who has the device at a place by the store's word, as far as it can be looked into. */
+function holdersByStore(context: Context, { backend, port }: DevicePlace): QubeName[] {
+  return readState(context.site)
+    .state.attachments.filter(
+      (record) => record.backend === backend && record.port === port && !record.stubdom,
+    )
+    .map((record) => record.frontend)
+    .filter((frontend) => frontend !== backend)
+}
+
+function without({ surveys, failures, endedAt }: Look, qubes: readonly QubeName[]): Look {
+  const others = <T>(map: ReadonlyMap<QubeName, T>): Map<QubeName, T> =>
+    new Map([...map].filter(([name]) => !qubes.includes(name)))
+  return { surveys: others(surveys), failures: others(failures), endedAt }
 }
 
 /** A frontend that is named and has nothing must at least be one. @throws QusbError NOT_FOUND */
@@ -154,6 +204,8 @@ interface DetachOptions {
   /** Told what the user should know. */
   warnings: Warning[]
   via: Via
+  /** The lock of the one device that is meant, and a look at it that began under that lock. */
+  early?: { lock: Lock; seen: Look }
 }
 
 interface Ended {
@@ -207,8 +259,7 @@ function shown(device: Device, since: string | null = null): Omit<Detached, 'cha
 
 /** @throws QusbError */
 async function detachOne(context: Context, device: Device, options: DetachOptions): Promise<Detached> {
-  await reach('lock-device')
-  const lock = await lockOrConflict(context, device)
+  const lock = options.early?.lock ?? (await lockOrConflict(context, device))
   try {
     return await detachLocked(context, device, options)
   } finally {
@@ -220,7 +271,7 @@ async function detachOne(context: Context, device: Device, options: DetachOption
 export async function detachLocked(
   context: Context,
   device: Device,
-  { warnings, via }: DetachOptions,
+  { warnings, via, early }: DetachOptions,
 ): Promise<Detached> {
   const running = await requireRunningQubes(context)
   const known = readState(context.site).state.attachments.find(
@@ -249,6 +300,7 @@ export async function detachLocked(
     context,
     { backend: device.backend, port: device.port, frontend, stubdom },
     via,
+    early?.seen,
   )
   await reach('record')
   if (result.end === 'unresolved' && result.refused !== undefined) {

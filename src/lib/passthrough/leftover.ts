@@ -2,6 +2,7 @@ import type { AttachmentRecord } from '../model/attachment.ts'
 import { lockDevice } from '../store/place-lock.ts'
 import { readState, updateState } from '../store/store.ts'
 import type { Context } from './context.ts'
+import type { DevicePlace } from './place-locks.ts'
 import { forgetStateFile } from './release.ts'
 
 /**
@@ -9,10 +10,16 @@ import { forgetStateFile } from './release.ts'
  * port free whatever sits there by then (docs/facts.md#state-files). The end of the attachment itself was told before.
  *
  * Where the frontend does not answer or somebody is at work on the device, the record stays for the next command.
+ * @param held the place whose lock the caller holds, if any
  */
-export async function clearLeftover(context: Context, record: AttachmentRecord): Promise<void> {
-  const lock = await lockDevice(context.site, record, { waitMs: 0 })
-  if (!('release' in lock)) return
+export async function clearLeftover(
+  context: Context,
+  record: AttachmentRecord,
+  held?: DevicePlace,
+): Promise<void> {
+  const isHeld = held?.backend === record.backend && held.port === record.port
+  const lock = isHeld ? undefined : await lockDevice(context.site, record, { waitMs: 0 })
+  if (lock !== undefined && !('release' in lock)) return
   try {
     const isOpen = readState(context.site).state.attachments.some(
       (entry) => entry.id === record.id && entry.phase === 'leftover',
@@ -20,6 +27,6 @@ export async function clearLeftover(context: Context, record: AttachmentRecord):
     if (!isOpen || !(await forgetStateFile(context, record))) return
     await updateState(context.site, (records) => records.filter((entry) => entry.id !== record.id))
   } finally {
-    lock.release()
+    lock?.release()
   }
 }

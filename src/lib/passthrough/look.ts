@@ -14,6 +14,15 @@ import type { Warning } from './results.ts'
 export interface Look {
   surveys: Map<QubeName, QubeSurvey>
   failures: Map<QubeName, SurveyFailure>
+  /** When it was over, by performance.now(). */
+  endedAt: number
+}
+
+/** How old a look may be that something is done by, ms: an older one waited for a lock, or for a slow machine. */
+const FRESH_MS = 100
+
+export function isFresh({ endedAt }: Look): boolean {
+  return performance.now() - endedAt < FRESH_MS
 }
 
 interface LookOptions {
@@ -53,14 +62,14 @@ export async function lookAt(
   }
   for (const name of qubes) begin(name)
   for (const name of (await options.found)?.running ?? []) begin(name)
-  const look: Look = { surveys: new Map(), failures: new Map() }
+  const look: Omit<Look, 'endedAt'> = { surveys: new Map(), failures: new Map() }
   for (const [name, running] of results) {
     const result = await running
     if ('survey' in result) look.surveys.set(name, result.survey)
     else look.failures.set(name, result.failure)
   }
   if (heed) context.signal.throwIfAborted()
-  return look
+  return { ...look, endedAt: performance.now() }
 }
 
 /** Surveys both sides of an attachment; a stub domain cannot be looked into. */

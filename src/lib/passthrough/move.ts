@@ -44,11 +44,11 @@ export async function moveUnderLock(
  */
 async function chooseAgain(context: Context, request: AttachRequest, chosen: Chosen): Promise<Chosen> {
   const { backend, port } = chosen.place
-  const again = await chooseForAttach(context, {
-    ...request,
-    backend,
-    selector: { kind: 'port', port, text: port },
-  })
+  const again = await chooseForAttach(
+    context,
+    { ...request, backend, selector: { kind: 'port', port, text: port } },
+    chosen.place,
+  )
   if (sameIdentity(again.device, chosen.device)) return again
   throw new QusbError('NOT_FOUND', `${placeWords(chosen)} has become another device meanwhile`, {
     hint: `See what is there: qusb list ${backend}`,

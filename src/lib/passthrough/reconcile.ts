@@ -6,6 +6,7 @@ import type { Context } from './context.ts'
 import { endRecords } from './journal.ts'
 import { clearLeftover } from './leftover.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
+import type { DevicePlace } from './place-locks.ts'
 import type { Warning } from './results.ts'
 import { findRunningQubes, type RunningQubes } from './running-qubes.ts'
 
@@ -18,7 +19,7 @@ export type Ending = 'reboot' | 'restart' | 'suspend' | 'unplug' | 'other-tool'
  */
 export function endingOf(
   record: AttachmentRecord,
-  seen: Look,
+  seen: Pick<Look, 'surveys'>,
   running: RunningQubes,
   moment: Moment,
 ): Ending | null {
@@ -61,11 +62,13 @@ const BY_LOOK: readonly Ending[] = ['suspend', 'unplug', 'other-tool']
  * A record may be younger than the look: another qusb has attached the device meanwhile. What seems to be over counts
  * only when a look that was begun with the record known says so too, and when the record still stands then.
  * @param records the finished ones to look at; open operations are for settle
+ * @param held the place whose lock the caller holds, if any
  */
 export async function reconcile(
   context: Context,
   records: readonly AttachmentRecord[],
-  seen: Look,
+  seen: Pick<Look, 'surveys'>,
+  held?: DevicePlace,
 ): Promise<Warning[]> {
   const attached = records.filter((record) => record.phase === 'attached')
   const suspected = await findEnded(context, attached, seen)
@@ -78,7 +81,7 @@ export async function reconcile(
   const known = suspected.map(({ record }) => record)
   const ended = await endRecords(context, await findEnded(context, known, again), { phase: 'attached' })
   await Promise.all(
-    ended.filter(({ leftover }) => leftover).map(({ record }) => clearLeftover(context, record)),
+    ended.filter(({ leftover }) => leftover).map(({ record }) => clearLeftover(context, record, held)),
   )
   return ended.map(({ record, how }) => ({
     qube: record.backend,
@@ -89,7 +92,11 @@ export async function reconcile(
 }
 
 /** Those of the records that are over, by a look and by which qubes run now. */
-async function findEnded(context: Context, records: readonly AttachmentRecord[], seen: Look) {
+async function findEnded(
+  context: Context,
+  records: readonly AttachmentRecord[],
+  seen: Pick<Look, 'surveys'>,
+) {
   if (records.length === 0) return []
   const running = await findRunningQubes(context)
   if (running === undefined) return []

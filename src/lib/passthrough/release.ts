@@ -9,7 +9,7 @@ import type { QubeSurvey } from '../qubes/survey.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
 import { isFree } from './free-port.ts'
-import { deviceAt, type Look, lookAtBoth } from './look.ts'
+import { deviceAt, isFresh, type Look, lookAtBoth } from './look.ts'
 import { returnToDriver } from './return-to-driver.ts'
 import { findRunningQubes } from './running-qubes.ts'
 import { reach } from './steps.ts'
@@ -48,9 +48,15 @@ const POLL_MS = 120
  * Ends an attachment, or what an interrupted attach left of one, clean on both sides.
  *
  * It looks before each step and believes no exit code. No step heeds the user's interrupt: this is the undoing.
+ * @param looked a look that began under the lock of the device: while it is fresh it is the first one
  */
-export async function release(context: Context, place: Place, via: Via = 'qrexec'): Promise<Release> {
-  let look = await settleImport(context, place)
+export async function release(
+  context: Context,
+  place: Place,
+  via: Via = 'qrexec',
+  looked?: Look,
+): Promise<Release> {
+  let look = await settleImport(context, place, looked)
 
   if (!look.surveys.has(place.backend) && (await runs(context, place.backend))) {
     return unresolved(look, place, `${place.backend} was not asked`)
@@ -125,10 +131,10 @@ function isPending(seen: Look, place: Place): boolean {
  * Waits for an import under way to come to an end, and ends it when it does not: a detach must never race an
  * unfinished attach, or the frontend's controller is wedged (docs/facts.md#unfinished-attach).
  */
-async function settleImport(context: Context, place: Place): Promise<Look> {
+async function settleImport(context: Context, place: Place, looked?: Look): Promise<Look> {
   const deadline = Date.now() + SETTLE_MS
-  for (;;) {
-    const seen = await look(context, place)
+  const isEnough = looked !== undefined && isFresh(looked) && showsBoth(looked, place)
+  for (let seen = isEnough ? looked : await look(context, place); ; seen = await look(context, place)) {
     if (!isPending(seen, place)) return await settleEnumeration(context, place, seen)
     if (Date.now() > deadline) break
     context.progress(
@@ -142,6 +148,10 @@ async function settleImport(context: Context, place: Place): Promise<Look> {
     () => look(context, place),
     (seen) => !isPending(seen, place),
   )
+}
+
+function showsBoth({ surveys }: Look, { backend, frontend, stubdom }: Place): boolean {
+  return surveys.has(backend) && (stubdom || surveys.has(frontend))
 }
 
 /** Waits while the frontend's kernel still reads the device's descriptors. A device no driver knows never binds. */

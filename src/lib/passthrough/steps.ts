@@ -1,9 +1,12 @@
-/** The steps of the transactions, in their order: the crash tests try each of them, and fail when one has no case. */
+/**
+ * The steps of the transactions, in their order: the crash tests try each of them, and fail when one has no case. The locks
+ * come after the choice where the words do not tell of what, or where one was not free.
+ */
 export const ATTACH_STEPS = [
-  'survey',
-  'choose',
   'lock-device',
   'lock-frontend',
+  'survey',
+  'choose',
   'clear-stale',
   'write-intent',
   'grant',
@@ -14,9 +17,9 @@ export const ATTACH_STEPS = [
 ] as const
 
 export const DETACH_STEPS = [
+  'lock-device',
   'survey',
   'choose',
-  'lock-device',
   'write-intent',
   'call-detach',
   'await-release',

@@ -37,7 +37,7 @@ export interface GrantRequest {
   port: Port
   /** Who will call: the frontend, or its stub domain. */
   caller: QubeName | `${QubeName}-dm`
-  /** After this long, seconds, the reaper removes the grant whatever becomes of us. */
+  /** This long after it is written, seconds, the reaper removes the grant whatever becomes of us. */
   lifetime: number
 }
 
@@ -46,12 +46,22 @@ export function formatGrant(request: Pick<GrantRequest, 'backend' | 'port' | 'ca
   return `qubes.USB  +${request.port}  ${request.caller}  ${request.backend}  allow  user=root autostart=no\n`
 }
 
+/** A grant that can be written at once. */
+export interface PreparedGrant {
+  /**
+   * Writes it. It is complete when it appears, takes the place of no file, and shadows none.
+   * @throws QusbError REFUSED when the policy directory cannot be written
+   */
+  write(): void
+  /** Removes it, written or not; may be called more than once. */
+  revoke(): void
+}
+
 /**
- * Writes a grant. It is complete when it appears, takes the place of no file, and shadows none.
- * @returns what removes it; may be called more than once
- * @throws QusbError REFUSED when the policy directory cannot be written
+ * Prepares a grant: who will remove it, should we die, runs before it is there.
+ * @throws QusbError INTERNAL
  */
-export async function writeGrant(site: Site, request: GrantRequest): Promise<() => void> {
+export async function prepareGrant(site: Site, request: GrantRequest): Promise<PreparedGrant> {
   const { name } = request
   if (!GRANT_NAME.test(name)) throw new Error(`not a grant's name: ${name}`)
   if (site.policyReadDirs.some((directory) => existsSync(join(directory, name)))) {
@@ -63,17 +73,20 @@ export async function writeGrant(site: Site, request: GrantRequest): Promise<() 
     removeFile(file)
     reaper.end()
   }
-  try {
-    publish(site, name, formatGrant(request))
-  } catch (error) {
-    revoke()
-    throw new QusbError('REFUSED', `cannot write policy in ${site.policyDir}`, {
-      hint: 'qusb must be run by root or a member of group qubes.',
-      detail: (error as Error).message,
-      cause: error,
-    })
+  const write = (): void => {
+    reaper.begin()
+    try {
+      publish(site, name, formatGrant(request))
+    } catch (error) {
+      revoke()
+      throw new QusbError('REFUSED', `cannot write policy in ${site.policyDir}`, {
+        hint: 'qusb must be run by root or a member of group qubes.',
+        detail: (error as Error).message,
+        cause: error,
+      })
+    }
   }
-  return revoke
+  return { write, revoke }
 }
 
 /** Written under a name that policy ignores, then given its own by a link, which never replaces a file. */
@@ -151,11 +164,15 @@ function removeFile(file: string): void {
 }
 
 /**
- * Starts a process of its own session that removes the grant when we die (its input ends) or when the time is over,
- * whatever state we are in. Running before the grant is written, it misses none.
+ * Starts a process of its own session that removes the grant when we die (its input ends) or when the time is over, which
+ * begins with a line, whatever state we are in. Running before the grant is written, it misses none.
  */
-async function startReaper(site: Site, file: string, seconds: number): Promise<{ end(): void }> {
-  const script = 'timeout "$1" cat >/dev/null 2>&1; rm -f -- "$2" "$3"'
+async function startReaper(
+  site: Site,
+  file: string,
+  seconds: number,
+): Promise<{ begin(): void; end(): void }> {
+  const script = 'read -r _; timeout "$1" cat >/dev/null 2>&1; rm -f -- "$2" "$3"'
   const draft = file.replace(/([^/]*)$/, '.$1.draft')
   // Loaded here because a list grants nothing.
   const { execa } = await import('execa')
@@ -177,5 +194,5 @@ async function startReaper(site: Site, file: string, seconds: number): Promise<{
     const ended = await child
     throw new QusbError('INTERNAL', `cannot run ${site.sh}`, { cause: ended })
   }
-  return { end: () => child.stdin.end() }
+  return { begin: () => child.stdin.write('\n'), end: () => child.stdin.end() }
 }

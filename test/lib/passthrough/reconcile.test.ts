@@ -46,10 +46,10 @@ const running = (backend: number | null = 1, frontend: number | null = 2) =>
     ['work', socket('work', frontend)],
   ]) as never
 
-function look(changed: Partial<Device> | null, truncated = false): Look {
+function look(changed: Partial<Device> | null, truncated = false): Pick<Look, 'surveys'> {
   const devices = changed === null ? [] : [{ ...device, ...changed }]
   const survey = { qube: 'sys-usb', devices, truncated } as unknown as QubeSurvey
-  return { surveys: new Map([[record.backend, survey]]), failures: new Map() }
+  return { surveys: new Map([[record.backend, survey]]) }
 }
 
 const now = { now: '', bootId: 'boot', slept: 100 }
@@ -88,8 +88,8 @@ describe('how an attachment ended', () => {
       'other-tool',
     ],
     ['nobody can say', look({ attachedTo: null, state: 'unknown' }), running(), now, null],
-    ['the backend was not asked', { surveys: new Map(), failures: new Map() }, running(), now, null],
+    ['the backend was not asked', { surveys: new Map() }, running(), now, null],
   ])('%s', (_what, seen, sockets, moment, ending) => {
-    expect(endingOf(record, seen as Look, sockets, moment)).toBe(ending)
+    expect(endingOf(record, seen, sockets, moment)).toBe(ending)
   })
 })
