@@ -84,17 +84,25 @@ export class QubeTree {
     this.#qubesDb.push(`${key} = ${value}`)
   }
 
-  /** Programs that stand for the qube's QubesDB clients. @returns the directory for PATH */
-  programs(name: string | null, prefix = ''): string {
+  /** A program of the qube, by its body in sh. @returns the directory for PATH */
+  program(name: string, body: string): string {
     const bin = join(this.root, 'bin')
     mkdirSync(bin, { recursive: true })
-    writeFileSync(join(this.root, 'qubesdb'), this.#qubesDb.map((line) => `${prefix}${line}\n`).join(''))
-    const program = (file: string, body: string): void => {
-      writeFileSync(join(bin, file), `#!/bin/sh\n${body}\n`)
-      chmodSync(join(bin, file), 0o755)
-    }
-    if (name !== null) program('qubesdb-read', `[ "$1" = /name ] && echo '${name}'`)
-    program('qubesdb-multiread', `[ "$1" = /qubes-usb-devices/ ] && cat '${join(this.root, 'qubesdb')}'`)
+    writeFileSync(join(bin, name), `#!/bin/sh\n${body}\n`)
+    chmodSync(join(bin, name), 0o755)
     return bin
+  }
+
+  /** Where what was published is kept, a line each. */
+  get qubesDbFile(): string {
+    return join(this.root, 'qubesdb')
+  }
+
+  /** Programs that stand for the qube's QubesDB clients. @returns the directory for PATH */
+  programs(name: string | null, prefix = ''): string {
+    writeFileSync(this.qubesDbFile, this.#qubesDb.map((line) => `${prefix}${line}\n`).join(''))
+    const value = `sed -n "s|^\${1#/qubes-usb-devices/} = ||p" '${this.qubesDbFile}'`
+    if (name !== null) this.program('qubesdb-read', `[ "$1" = /name ] && echo '${name}' || ${value}`)
+    return this.program('qubesdb-multiread', `[ "$1" = /qubes-usb-devices/ ] && cat '${this.qubesDbFile}'`)
   }
 }
