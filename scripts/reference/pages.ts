@@ -23,13 +23,14 @@ const ACTION_WORDS: Readonly<Record<Action, string>> = {
 }
 
 const ATTACH_WORDS: Readonly<Record<(typeof ATTACH_STEPS)[number], string>> = {
-  survey:
-    'What an earlier qusb left open is settled. Then the backends and the frontend are asked at the same time, each by one call that reads and changes nothing and has a limit on time and size.',
-  choose:
-    'The selector must name exactly one device. Guards look whether dom0 types or points with it, whether it is in use in the backend, and whether it is a hub or hidden on purpose: any of these is a refusal, unless --force is said.',
-  'lock-device': 'Nobody else works on this port meanwhile; who comes second is told who is first.',
+  'lock-device':
+    'What an earlier qusb left open is settled. Nobody else works on this port meanwhile; who comes second is told who is first. Where the words do not say which port it is, only the choice tells, and the lock comes after it.',
   'lock-frontend':
-    'Attaches to one frontend go one after the other. What was seen before a wait is looked at once more, and rules of policy and of qubesd that deny are heeded.',
+    'Attaches to one frontend go one after the other. Where another is under way, the lock comes after the choice, and what was seen before the wait is looked at once more.',
+  survey:
+    'The backends and the frontend are asked at the same time, each by one call that reads and changes nothing and has a limit on time and size.',
+  choose:
+    'The selector must name exactly one device. Guards look whether dom0 types or points with it, whether it is in use in the backend, and whether it is a hub or hidden on purpose: any of these is a refusal, unless --force is said. Rules of policy and of qubesd that deny are heeded.',
   'clear-stale': 'A state file that an earlier attach of this very place left in the frontend is removed.',
   'write-intent': 'From here on the state file tells what is meant, whatever becomes of qusb.',
   grant: 'One line of policy lets this frontend use this port of this backend.',
@@ -41,13 +42,14 @@ const ATTACH_WORDS: Readonly<Record<(typeof ATTACH_STEPS)[number], string>> = {
 }
 
 const DETACH_WORDS: Readonly<Record<(typeof DETACH_STEPS)[number], string>> = {
-  survey: 'What was left open is settled, and the backends are asked.',
+  'lock-device':
+    'What was left open is settled. Nobody else works on this port meanwhile. Where the words do not say which port it is, the lock comes after the choice.',
+  survey: 'The backends are asked, and at the same time the frontend that has it by the state file.',
   choose: 'A frontend that is named must be the one that has the device.',
-  'lock-device': 'Nobody else works on this port meanwhile.',
   'write-intent': 'From here on the state file tells what is meant.',
   'call-detach':
-    'An attach that is still under way is let come to its end first. Where the frontend answers and the backend says that it has the device, the frontend detaches; else the backend closes the connection.',
-  'await-release': 'The backend says that nobody has it any more, about a second later.',
+    'What was not seen under the lock, or not just now, is looked at. An attach that is still under way is let come to its end first. Where the frontend answers and the backend says that it has the device, the frontend detaches; else the backend closes the connection.',
+  'await-release': 'The backend waits until nobody has it any more, up to about a second, and says so.',
   'give-back': 'The device is back on its normal driver in the backend.',
   'forget-import':
     'The frontend keeps no state file of it. Where it does not answer, that is done when it does.',

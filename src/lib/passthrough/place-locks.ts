@@ -39,7 +39,8 @@ export async function lockEarly(
       const lock = await locking
       return 'release' in lock ? lock : undefined
     } catch (error) {
-      if (error instanceof QusbError) return undefined
+      // An interrupt ends the look that follows.
+      if (error instanceof QusbError || context.signal.aborted) return undefined
       throw error
     }
   }
