@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, startBench } from './program.ts'
+import { type Bench, startBench, until } from './program.ts'
 
 let bench: Bench
 beforeAll(async () => {
@@ -84,7 +84,7 @@ describe('locks that are taken before the first look', () => {
   it('are held while it looks, where the words tell of what', async () => {
     const one = bench.start(['attach', 'sys-usb', '1-1', 'work'], { faultPoint: 'survey' })
     await one.said('qusb-fault-point survey')
-    expect(locks()).toEqual(['device-sys-usb_1-1.lock', 'frontend-work.lock'])
+    await until('both are held', () => locks().join(' ') === 'device-sys-usb_1-1.lock frontend-work.lock')
     expect(await bench.qusb('attach', 'sys-usb', '1-1', 'vault')).toMatchObject({ code: 5 })
     one.child.kill('SIGUSR2')
     expect(await one.done).toMatchObject({ code: 0 })

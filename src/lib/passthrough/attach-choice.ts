@@ -8,6 +8,7 @@ import { readState } from '../store/store.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
+import { type AskedDenied, askDenied } from './deny-list.ts'
 import type { DeviceWords } from './find-device.ts'
 import { attachWarnings, guardFrontend } from './guards.ts'
 import {
@@ -50,17 +51,19 @@ export interface Chosen {
   device: Device
   place: Place
   seen: Look
+  /** Asked with that look. */
+  denied: AskedDenied
   warnings: Warning[]
 }
 
 /**
  * Surveys, chooses and checks; nothing is changed.
- * @param held the place whose lock the caller holds, if any
+ * @param held the place whose lock the caller holds, if any; it may be about to be locked
  */
 export async function chooseForAttach(
   context: Context,
   request: AttachRequest,
-  held?: DevicePlace,
+  held?: DevicePlace | Promise<DevicePlace | undefined>,
 ): Promise<Chosen> {
   await reach('survey')
   const { site } = context
@@ -70,7 +73,9 @@ export async function chooseForAttach(
   const qubes = new Set(asked.names)
   if (!stubdom) qubes.add(request.frontend)
   context.progress(`looking at ${[...qubes].join(', ')}`)
-  const seen = await lookAt(context, qubes, { ...asked, frontends: [request.frontend] })
+  const looking = lookAt(context, qubes, { ...asked, frontends: [request.frontend] })
+  const denied = askDenied(context, request.frontend)
+  const seen = await looking
   const backends = [...new Set([...asked.names, ...(await asked.found).running])]
   if (request.backend !== undefined) surveyOf(seen, request.backend)
 
@@ -97,12 +102,13 @@ export async function chooseForAttach(
         context,
         readState(site).state.attachments,
         { surveys: new Map([[device.backend, survey]]) },
-        held,
+        await held,
       )
   return {
     device,
     place,
     seen,
+    denied,
     warnings: [...ended, ...warningsOf(survey), ...attachWarnings(device, survey)],
   }
 }
@@ -160,7 +166,9 @@ export function requireFree(device: Device): void {
 export async function lookAgainUnderLock(context: Context, chosen: Chosen): Promise<Chosen> {
   const { place } = chosen
   if (isFresh(chosen.seen) && !hasLeftovers(chosen)) return chosen
-  const seen = await lookAtBoth(context, place)
+  const looking = lookAtBoth(context, place)
+  const denied = askDenied(context, place.frontend)
+  const seen = await looking
   const device = deviceAt(surveyOf(seen, place.backend), place.port)
   if (device === undefined || !isSame(device, chosen.device)) {
     throw new QusbError('NOT_FOUND', `${place.backend}:${place.port} was unplugged meanwhile`, {
@@ -168,7 +176,7 @@ export async function lookAgainUnderLock(context: Context, chosen: Chosen): Prom
     })
   }
   requireFree(device)
-  return { ...chosen, seen, device }
+  return { ...chosen, seen, denied, device }
 }
 
 /** Whether the frontend has something of an earlier attach of this place. */

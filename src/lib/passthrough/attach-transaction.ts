@@ -55,7 +55,7 @@ export async function requireAllowed(context: Context, chosen: Chosen): Promise<
   const { device, place } = chosen
   requireFreePort(device, frontendSurvey(chosen))
   requireExportSlot(device, surveyOf(chosen.seen, place.backend))
-  await Promise.all([requireNoDenyRule(context, place), requireNotDenied(context, place, device)])
+  await Promise.all([requireNoDenyRule(context, place), requireNotDenied(place, device, chosen.denied)])
 }
 
 /** A rule of the user's counts, also one that the grant would beat by its name. @throws QusbError REFUSED */

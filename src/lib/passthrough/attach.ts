@@ -25,17 +25,20 @@ import { viaFrom } from './via.ts'
 export async function attach(context: Context, asked: AttachRequest): Promise<AttachResult> {
   const request = { ...asked, via: viaFrom(context.site, asked.via) }
   if (request.backend !== undefined) guardFrontend(request.backend, request.frontend)
+  await context.directory.askEarly()
   const settled = request.dryRun ? [] : await settle(context)
   if (request.start && !request.dryRun) await startFrontend(context, request)
-  if (request.dryRun) return await attachOrPlan(context, request, settled, NO_LOCKS)
-  const early = await lockEarly(context, {
-    device: placeIn(request),
-    // A move may have to wait for the lock of the other frontend, and must not hold this one then.
-    frontend: request.replace ? undefined : request.frontend,
-  })
+  const locking = request.dryRun
+    ? Promise.resolve(NO_LOCKS)
+    : lockEarly(context, {
+        device: placeIn(request),
+        // A move may have to wait for the lock of the other frontend, and must not hold this one then.
+        frontend: request.replace ? undefined : request.frontend,
+      })
   try {
-    return await attachOrPlan(context, request, settled, early)
+    return await attachOrPlan(context, request, settled, locking)
   } finally {
+    const early = await locking
     early.frontend?.release()
     early.device?.release()
   }
@@ -47,13 +50,10 @@ async function attachOrPlan(
   context: Context,
   request: AttachRequest,
   settled: Warning[],
-  early: EarlyLocks,
+  locking: Promise<EarlyLocks>,
 ): Promise<AttachResult> {
-  const held = early.device && placeIn(request)
-  const [chosen] = await Promise.all([
-    chooseForAttach(context, request, held),
-    request.dryRun || loadMeanwhile(),
-  ])
+  const held = locking.then(({ device }) => device && placeIn(request))
+  const [chosen, early] = await Promise.all([chooseForAttach(context, request, held), locking])
   const warnings = [...settled, ...chosen.warnings, ...context.directory.warnings()]
   const { device, place } = chosen
 
@@ -76,12 +76,6 @@ async function attachOrPlan(
   } finally {
     lock.release()
   }
-}
-
-/** What takes the locks and starts the reaper, loaded while the qubes are looked at. */
-async function loadMeanwhile(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve))
-  await import('execa')
 }
 
 function attachmentOf(record: AttachmentRecord): Attachment {

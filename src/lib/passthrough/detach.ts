@@ -41,6 +41,7 @@ export async function detach(
   context: Context,
   request: DetachRequest,
 ): Promise<{ result: DetachResult; failure: QusbError | undefined }> {
+  await context.directory.askEarly()
   if (request.dryRun) return await lookAndDetach(context, request, [])
   const warnings = await settle(context)
   const place = request.what === 'device' ? placeIn(request) : undefined

@@ -19,7 +19,7 @@ export function placeIn({ backend, selector }: DeviceWords): DevicePlace | undef
   return { backend, port: selector.port }
 }
 
-/** Locks that were free before the first look, so that it is a look under them. */
+/** Locks that were free when the words told of them, before a look told that they are needed. */
 export interface EarlyLocks {
   device: Lock | undefined
   frontend: Lock | undefined

@@ -4,7 +4,7 @@ import type { QubeName } from '../model/names.ts'
 import { assignmentOf, findAssignments } from '../passthrough/assignments.ts'
 import { findBackends } from '../passthrough/backends.ts'
 import type { Context } from '../passthrough/context.ts'
-import { requireNotDenied } from '../passthrough/deny-list.ts'
+import { askDenied, requireNotDenied } from '../passthrough/deny-list.ts'
 import { type DeviceWords, findDevice } from '../passthrough/find-device.ts'
 import { guardFrontend, guardsAgainst } from '../passthrough/guards.ts'
 import { failureToWarning, surveyOf } from '../passthrough/look.ts'
@@ -162,7 +162,7 @@ async function findRefusals(context: Context, { device }: Candidate, frontend: Q
     notes.push({ code: 'REFUSED', message: reason, hint: 'By hand: qusb attach … --force.' })
   }
   const place = { backend, port, frontend, stubdom: false }
-  await collect(async () => await requireNotDenied(context, place, device))
+  await collect(async () => await requireNotDenied(place, device, askDenied(context, place.frontend)))
   const denies = await findDenyRule(context.site, { caller: frontend, backend, port })
   if (denies !== undefined) {
     notes.push({
