@@ -49,8 +49,9 @@ const DETACH_WORDS: Readonly<Record<(typeof DETACH_STEPS)[number], string>> = {
   'write-intent': 'From here on the state file tells what is meant.',
   'call-detach':
     'What was not seen under the lock, or not just now, is looked at. An attach that is still under way is let come to its end first. Where the frontend answers and the backend says that it has the device, the frontend detaches; else the backend closes the connection.',
-  'await-release': 'The backend waits until nobody has it any more, up to about a second, and says so.',
-  'give-back': 'The device is back on its normal driver in the backend.',
+  'await-release':
+    'The backend waits until nobody has it any more, up to about a second, gives it back to its normal driver, and says so.',
+  'give-back': 'Where the device is not on its normal driver in the backend yet, it is given back.',
   'forget-import':
     'The frontend keeps no state file of it. Where it does not answer, that is done when it does.',
   record: 'The device is free, and the history says so.',

@@ -75,7 +75,7 @@ describe('what an operation asks', () => {
       )
       .toEqual([
         [...both, 'attach in work', ...both],
-        [...both, 'detach in work', ...both, 'root sys-usb'],
+        [...both, 'detach in work', 'look work', 'root sys-usb'],
       ])
   }, 90_000)
 })

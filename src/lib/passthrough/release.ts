@@ -4,7 +4,7 @@ import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
 import { callDetachAtBackend, callDetachAtFrontend } from '../qubes/proxy.ts'
-import { awaitingRelease, type Errand, endImport, forgetImport } from '../qubes/root-shell.ts'
+import { type Errand, endImport, forgetImport, givingBackWhenReleased } from '../qubes/root-shell.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
@@ -80,7 +80,7 @@ export async function release(
   if (await runs(context, place.backend)) {
     const given = await returnToDriver(context, place, look)
     if (given.kept !== undefined) return unresolved(given.seen, place, given.kept)
-    // What the frontend has of it was last seen after the call, which is over; giving back is a matter of the backend.
+    // What the frontend has of it was seen after the call, which is over; giving back is a matter of the backend.
     look = { ...look, surveys: new Map([...look.surveys, ...given.seen.surveys]) }
   }
   await reach('forget-import')
@@ -209,14 +209,14 @@ async function poll(
 /** By qubesd where that is wanted, by the frontend's service where that is safe, else by the backend's. */
 async function detach(context: Context, place: Place, seen: Look, via: Via): Promise<Look> {
   const isReleased = (at: Look): boolean => at.surveys.has(place.backend) && !holds(at, place)
-  // Only the backend knows, and its word comes up to a second after the call: it waits for that itself, since each of our
-  // own questions is a call and a look at everything.
+  // Only the backend knows, and its word comes up to a second after the call: it waits for that itself and gives the device
+  // back then, since each question of ours is a call and a look at everything.
   const awaitRelease = async (): Promise<Look> =>
     await poll(
       RELEASE_MS,
       () => look(context, place),
       isReleased,
-      () => look(context, place, awaitingRelease(place.port, place.frontend)),
+      () => look(context, place, givingBackWhenReleased(place.port, place.frontend)),
     )
   if (via === 'admin') {
     context.progress(`qubesd detaches ${place.backend}:${place.port} from ${place.frontend}`)

@@ -2,10 +2,10 @@ import type { QubeName } from '../model/names.ts'
 import { type Port, portToQubesDbKey } from '../model/port.ts'
 import type { Site } from '../site/site.ts'
 import { callQrexec, type QrexecResult } from './qrexec.ts'
-import awaitReleaseScript from './scripts/await-release.sh'
 import endImportScript from './scripts/end-import.sh'
 import forgetImportScript from './scripts/forget-import.sh'
 import giveBackScript from './scripts/give-back.sh'
+import giveBackReleasedScript from './scripts/give-back-released.sh'
 
 /** How long a few writes to sysfs may take, ms. */
 const TIMEOUT_MS = 5000
@@ -72,12 +72,16 @@ export function givingBack(port: Port): Errand {
   }
 }
 
-/** In the backend: waits while the frontend has the device. Whether it still has it is for the look after it to say. */
-export function awaitingRelease(port: Port, frontend: QubeName): Errand {
+/**
+ * In the backend: waits while the frontend has the device, and gives it back to its normal driver as soon as nobody has it.
+ * What came of either is for the look after it to say.
+ */
+export function givingBackWhenReleased(port: Port, frontend: QubeName): Errand {
+  const script = `${giveBackScript}\n${giveBackReleasedScript}`
   return {
-    user: 'DEFAULT',
-    stdin: renderScript(awaitReleaseScript, 'await_release', [port, portToQubesDbKey(port), frontend]),
-    takesMs: TIMEOUT_MS,
+    user: 'root',
+    stdin: renderScript(script, 'give_back_released', [port, portToQubesDbKey(port), frontend]),
+    takesMs: 2 * TIMEOUT_MS,
   }
 }
 
