@@ -98,7 +98,7 @@ describe('locks that are taken before the first look', () => {
     await one.done
   })
 
-  it('keep nobody from what needs none of them', async () => {
+  it('keep nobody from what needs none of them', { timeout: 30_000 }, async () => {
     expect(await bench.qusb('attach', 'sys-usb', '1-1', 'work')).toMatchObject({ code: 0 })
     const one = bench.start(['detach', 'sys-usb', '1-1'], { faultPoint: 'call-detach' })
     await one.said('qusb-fault-point call-detach')
@@ -108,7 +108,7 @@ describe('locks that are taken before the first look', () => {
     expect(await one.done).toMatchObject({ code: 0 })
   })
 
-  it('do not keep a mistake waiting for the frontend', async () => {
+  it('do not keep a mistake waiting for the frontend', { timeout: 30_000 }, async () => {
     const one = bench.start(['attach', 'sys-usb', '1-1', 'work'], { faultPoint: 'call-attach' })
     await one.said('qusb-fault-point call-attach')
     expect(await bench.qusb('attach', 'sys-usb', '9-9', 'work', '--timeout', '60')).toMatchObject({ code: 3 })

@@ -210,13 +210,17 @@ async function poll(
 async function detach(context: Context, place: Place, seen: Look, via: Via): Promise<Look> {
   const isReleased = (at: Look): boolean => at.surveys.has(place.backend) && !holds(at, place)
   // Only the backend knows, and its word comes up to a second after the call: it waits for that itself and gives the device
-  // back then, since each question of ours is a call and a look at everything.
+  // back then, since each question of ours is a call and a look at everything. A management qube needs no shell of root's
+  // for what qubesd has detached.
+  const errand = isManagementQube(context.site)
+    ? undefined
+    : givingBackWhenReleased(place.port, place.frontend)
   const awaitRelease = async (): Promise<Look> =>
     await poll(
       RELEASE_MS,
       () => look(context, place),
       isReleased,
-      () => look(context, place, givingBackWhenReleased(place.port, place.frontend)),
+      () => look(context, place, errand),
     )
   if (via === 'admin') {
     context.progress(`qubesd detaches ${place.backend}:${place.port} from ${place.frontend}`)
