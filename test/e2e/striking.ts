@@ -179,6 +179,8 @@ const AGAIN = ['survey', 'call-attach', 'look-again', 'record']
 function allowed({ attach: attaching, detach: detaching }: Strike, { doing, step }: Target): readonly Code[] {
   if (doing === 'detach') {
     if (['lock-device', 'survey'].includes(step)) return detaching?.early ?? []
+    // Who waited for the release has given it back in the same call, and has seen so, where that was done at once.
+    if (step === 'give-back') return ['done', ...(detaching?.open ?? [])]
     return ['forget-import', 'record'].includes(step) ? ['done'] : (detaching?.open ?? [])
   }
   if (step === 'record') return ['done']

@@ -20,4 +20,10 @@ give_back() {
     tries=$((tries + 1))
   done
   echo "$port" >"$usb/drivers/usb/bind"
+  # And the other way round, so that a look that follows finds it there.
+  tries=0
+  while [ -d "$usb/devices/$port" ] && [ ! -e "$usb/devices/$port/driver" ] && [ "$tries" -lt 20 ]; do
+    sleep 0.05
+    tries=$((tries + 1))
+  done
 }
