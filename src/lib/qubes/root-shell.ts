@@ -50,7 +50,6 @@ export async function runErrand(
   site: Site,
   qube: QubeName,
   { user, stdin, takesMs }: Errand,
-  signal?: AbortSignal,
 ): Promise<QrexecResult> {
   return await callQrexec(site, {
     target: qube,
@@ -59,7 +58,6 @@ export async function runErrand(
     stdin,
     timeoutMs: takesMs,
     stdoutLimit: 16 * 1024,
-    ...(signal === undefined ? {} : { signal }),
   })
 }
 

@@ -5,7 +5,7 @@ import { isManagementQube } from '../site/standpoint.ts'
 import probe from './probe.sh'
 import { callQrexec, POLICY_REFUSES, type QrexecResult } from './qrexec.ts'
 import { policyLine } from './refusal.ts'
-import { type Errand, runErrand } from './root-shell.ts'
+import type { Errand } from './root-shell.ts'
 import type { QubeSurvey, SurveyFailure } from './survey-facts.ts'
 import type { SurveyProblem } from './survey-parser.ts'
 
@@ -16,7 +16,8 @@ export type SurveyResult = { survey: QubeSurvey } | { failure: SurveyFailure }
 /**
  * One look at a qube: one call of `qubes.VMShell` that runs the probe there. Never throws for what a qube does.
  * @param options.timeoutMs for the whole call; by default the site's limit
- * @param options.after what is done there first: the look begins when it is over, in the same shell
+ * @param options.after what is done there first: the look begins when it is over, in the same shell. From a management qube
+ *   none of root's: that shell is a service of its own, which policy may refuse where it lets us look
  */
 export async function surveyQube(
   site: Site,
@@ -24,7 +25,7 @@ export async function surveyQube(
   options: { signal?: AbortSignal; timeoutMs?: number; after?: Errand } = {},
 ): Promise<SurveyResult> {
   const marker = makeMarker()
-  const errand = await errandInSameShell(site, qube, options)
+  const errand = options.after
   const timeoutMs = (options.timeoutMs ?? site.limits.surveyMs) + (errand?.takesMs ?? 0)
   const answering = callQrexec(site, {
     target: qube,
@@ -50,20 +51,6 @@ export async function surveyQube(
     }
   }
   return { failure: describeEnd(qube, result, site, timeoutMs) }
-}
-
-/**
- * In a management qube root's shell is another service, which policy may refuse where it lets us look: there an errand of
- * root's is a call of its own.
- */
-async function errandInSameShell(
-  site: Site,
-  qube: QubeName,
-  { after, signal }: { after?: Errand; signal?: AbortSignal },
-): Promise<Errand | undefined> {
-  if (after?.user !== 'root' || !isManagementQube(site)) return after
-  await runErrand(site, qube, after, signal)
-  return undefined
 }
 
 /** A word that nothing in the backend could have known before the call. */
