@@ -28,13 +28,7 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
   await context.directory.askEarly()
   const settled = request.dryRun ? [] : await settle(context)
   if (request.start && !request.dryRun) await startFrontend(context, request)
-  const locking = request.dryRun
-    ? Promise.resolve(NO_LOCKS)
-    : lockEarly(context, {
-        device: placeIn(request),
-        // A move may have to wait for the lock of the other frontend, and must not hold this one then.
-        frontend: request.replace ? undefined : request.frontend,
-      })
+  const locking = request.dryRun ? Promise.resolve(NO_LOCKS) : lockDuringLook(context, request)
   try {
     return await attachOrPlan(context, request, settled, locking)
   } finally {
@@ -42,6 +36,17 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
     early.frontend?.release()
     early.device?.release()
   }
+}
+
+/** A process keeps its parent for milliseconds when it starts, so those that look, which take longest, start first. */
+async function lockDuringLook(context: Context, request: AttachRequest): Promise<EarlyLocks> {
+  await context.directory.qubes()
+  await new Promise((resolve) => setImmediate(resolve))
+  return await lockEarly(context, {
+    device: placeIn(request),
+    // A move may have to wait for the lock of the other frontend, and must not hold this one then.
+    frontend: request.replace ? undefined : request.frontend,
+  })
 }
 
 const NO_LOCKS: EarlyLocks = { device: undefined, frontend: undefined }
