@@ -151,7 +151,7 @@ qusb_imports() {
   done
   cd "$root/proc" || return
   lines=0
-  for file in $(grep -als -e usb-import -e 'qubes[.]USB+' [0-9]*/cmdline); do
+  for file in $(grep -als -e 'usb[-]import' -e 'qubes[.]USB+' [0-9]*/cmdline); do
     lines=$((lines + 1))
     [ "$lines" -le 256 ] || { qusb_say T; break; }
     o="${o}P ${file%/cmdline} "

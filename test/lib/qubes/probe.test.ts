@@ -44,6 +44,17 @@ function survey(shell: string[], options: Parameters<typeof runProbe>[1] = {}): 
 }
 
 describe.each(SHELLS.map((shell) => ({ shell })))('the probe in $shell', ({ shell }) => {
+  it('does not take its own search for an import under way', () => {
+    const [, search = ''] = /\$\((grep [^)]*cmdline)\)/.exec(renderProbe(MARKER)) ?? []
+    expect(search).not.toBe('')
+    // As the kernel shows the search while it runs.
+    tree.write('/proc/99/cmdline', search.replaceAll("'", '').split(' ').join('\0'))
+    tree.write('/proc/98/cmdline', ['qrexec-client-vm', 'sys-usb', 'qubes.USB+2-1'].join('\0'))
+    const { stdout } = runProbe(shell)
+    expect(stdout.toString()).toMatch(/^P 98 /m)
+    expect(stdout.toString()).not.toMatch(/^P 99 /m)
+  })
+
   it('tells a device, its interfaces and who has it', () => {
     tree.plug({
       port: '2-1.4',
