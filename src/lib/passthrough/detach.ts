@@ -339,7 +339,7 @@ async function tidy(context: Context, device: Device, warnings: Warning[]): Prom
     warnings.push({
       qube: device.backend,
       code: 'GIVEN_BACK',
-      message: `${device.backend}:${device.port} was not attached, and another tool had left it without its driver: ${wrong ?? `it is given back to ${device.backend}`}`,
+      message: `${device.backend}:${device.port} was not attached, and another tool had left it without its driver: ${wrong?.why ?? `it is given back to ${device.backend}`}`,
       hint: null,
     })
   }

@@ -74,6 +74,13 @@ export class QubeDirectory {
     this.#asked = undefined
   }
 
+  /** What went wrong no longer counts, unless it is being waited out: for who looks again and again. */
+  forgive(): void {
+    if (Date.now() < this.#quietUntil) return
+    this.#trouble = undefined
+    this.#unknown.clear()
+  }
+
   /** Whether the calls of qubesd are worth making. */
   async answers(): Promise<boolean> {
     return (await this.qubes()) !== undefined

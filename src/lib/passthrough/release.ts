@@ -79,7 +79,7 @@ export async function release(
   // A backend that is halted has no device to give back; what the frontend keeps is stale all the same.
   if (await runs(context, place.backend)) {
     const given = await returnToDriver(context, place, look)
-    if (given.kept !== undefined) return unresolved(given.seen, place, given.kept)
+    if (given.kept !== undefined) return { end: 'unresolved', ...given.kept }
     // What the frontend has of it was seen after the call, which is over; giving back is a matter of the backend.
     look = { ...look, surveys: new Map([...look.surveys, ...given.seen.surveys]) }
   }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ErrorCode } from '../errors.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
 import { POLICY_REFUSES, ROOT_SHELL } from '../qubes/qrexec.ts'
@@ -15,14 +16,14 @@ const BIND_MS = 5000
  * Gives a device that nobody has back to its normal driver in the backend, where it is not on it. The frontend's own
  * detach leaves it on usbip-host, where the backend itself cannot use it (docs/facts.md#detach).
  * @param seen a look that shows where it is now; by default it is looked at first
- * @returns `kept`: undefined when it is on its driver, or is gone; else what is still wrong; and the last look at
- *   the backend
+ * @returns `kept`: undefined when it is on its driver, or is gone; else what is still wrong, in words and by its code;
+ *   and the last look at the backend
  */
 export async function returnToDriver(
   context: Context,
   at: { backend: QubeName; port: Port },
   seen?: Look,
-): Promise<{ kept: string | undefined; seen: Look }> {
+): Promise<{ kept: { why: string; code: ErrorCode } | undefined; seen: Look }> {
   const look = async (errand?: Errand): Promise<Look> =>
     await lookAt(context, [at.backend], {
       heedSignal: false,
@@ -41,7 +42,11 @@ export async function returnToDriver(
   }
   let now = seen ?? (await look())
   if (isHome(now)) return { kept: undefined, seen: now }
-  if (!now.surveys.has(at.backend)) return { kept: now.failures.get(at.backend)?.message, seen: now }
+  const failed = ({ failures }: Look): { why: string; code: ErrorCode } | undefined => {
+    const failure = failures.get(at.backend)
+    return failure === undefined ? undefined : { why: failure.message, code: failure.code }
+  }
+  if (!now.surveys.has(at.backend)) return { kept: failed(now), seen: now }
   context.progress(`giving ${at.port} back to ${at.backend}`)
   const errand = givingBack(at.port)
   if (isManagementQube(context.site)) {
@@ -51,10 +56,8 @@ export async function returnToDriver(
     if (given.end === 'exit' && given.exitCode === POLICY_REFUSES) {
       const why = `the Qubes policy refuses this qube ${ROOT_SHELL} there`
       const line = policyLine(context.site, ROOT_SHELL, at.backend)
-      return {
-        kept: `${at.port} is free, and ${at.backend} cannot be told to take it back: ${why}. ${line}`,
-        seen: now,
-      }
+      const told = `${at.port} is free, and ${at.backend} cannot be told to take it back: ${why}. ${line}`
+      return { kept: { why: told, code: 'REFUSED' }, seen: now }
     }
     now = await look()
   } else {
@@ -66,8 +69,6 @@ export async function returnToDriver(
     now = await look()
   }
   if (isHome(now)) return { kept: undefined, seen: now }
-  const kept =
-    now.failures.get(at.backend)?.message ??
-    `${at.port} is free, and ${at.backend} has not taken it back to its driver`
-  return { kept, seen: now }
+  const why = `${at.port} is free, and ${at.backend} has not taken it back to its driver`
+  return { kept: failed(now) ?? { why, code: 'TIMEOUT' }, seen: now }
 }

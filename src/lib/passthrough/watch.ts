@@ -157,6 +157,7 @@ async function look(
   before: Sight | undefined,
   rung: Rung,
 ): Promise<Sighting & { warnings: Warning[] }> {
+  context.directory.forgive()
   const some =
     rung !== 'all' && [...rung].every((name) => before?.devices.has(name) === true) ? rung : undefined
   const asked =

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { QusbError } from '../../../src/lib/errors.ts'
 import { findAlike } from '../../../src/lib/model/alike.ts'
 import type { QubeName } from '../../../src/lib/model/names.ts'
 import { QubeDirectory, whyNotThere } from '../../../src/lib/passthrough/qube-directory.ts'
@@ -67,6 +68,26 @@ describe('the directory', () => {
     await directory.qubes()
     expect(fake.requests).toHaveLength(2)
     expect(directory.warnings()).toEqual([])
+  })
+
+  it('forgives what went wrong before, but not while it waits for qubesd to recover', async () => {
+    fake = await startFakeQubesd(reply)
+    const directory = new QubeDirectory(fake.site)
+    const { signal } = new AbortController()
+    const hang = async (): Promise<never> => {
+      throw new QusbError('TIMEOUT', 'qubesd hangs')
+    }
+    await directory.askMore('more', signal, undefined, hang)
+    expect(directory.warnings()).toMatchObject([{ message: 'qubesd hangs; not known: more' }])
+    directory.forgive()
+    expect(directory.warnings()).toEqual([])
+
+    await fake.close()
+    fake = await startFakeQubesd(() => 'noise')
+    const ill = new QubeDirectory(fake.site)
+    await ill.qubes()
+    ill.forgive()
+    expect(ill.warnings()).toMatchObject([{ code: 'QUBESD' }])
   })
 
   it('asks for more, a few at a time, at most once a qube and kind; who has gone meanwhile has nothing', async () => {

@@ -161,7 +161,7 @@ export const stuckCheck: Check = {
             await underLock(context, { backend, port }, async () => {
               const { kept } = await returnToDriver(context, { backend, port })
               if (kept === undefined) return `it is given back to ${backend}`
-              throw new QusbError('TIMEOUT', kept)
+              throw new QusbError(kept.code, kept.why)
             }),
         }),
       )
