@@ -114,7 +114,10 @@ export const ELSEWHERE: readonly Strike[] = [
     attach: { early: NO_ANSWER_YET, call: NO_ANSWER_YET, late: NO_ANSWER_YET },
   },
   {
-    blows: [{ name: 'hostile-answer', at: 'frontends', value: 'echo nonsense' }],
+    blows: [
+      { name: 'hostile-answer', at: 'frontends', value: 'echo nonsense' },
+      { name: 'qubesd-garbled', at: 'dom0' },
+    ],
     ...HARMLESS,
     attach: UNHEARD,
   },
