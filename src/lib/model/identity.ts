@@ -1,7 +1,20 @@
 import * as z from 'zod/mini'
 
-export const hex4Schema = z.string().check(z.regex(/^[0-9a-f]{4}$/))
-export const interfaceCodeSchema = z.string().check(z.regex(/^[0-9a-f]{6}$/))
+const HEX4 = /^[0-9a-f]{4}$/
+const INTERFACE_CODE = /^[0-9a-f]{6}$/
+
+export const hex4Schema = z.string().check(z.regex(HEX4))
+export const interfaceCodeSchema = z.string().check(z.regex(INTERFACE_CODE))
+
+/** Whether a text is what a vendor's or a product's id is written as. */
+export function isHex4(text: string | undefined): text is string {
+  return text !== undefined && HEX4.test(text)
+}
+
+/** Whether a text is class, subclass and protocol of an interface. */
+export function isInterfaceCode(text: string): boolean {
+  return INTERFACE_CODE.test(text)
+}
 
 /** The longest serial that counts: USB string descriptors hold at most 126 UTF-16 units (USB 2.0, 9.6.7). */
 export const SERIAL_LIMIT = 126

@@ -1,4 +1,4 @@
-import { hex4Schema, interfaceCodeSchema, SERIAL_LIMIT } from '../model/identity.ts'
+import { isHex4, isInterfaceCode, SERIAL_LIMIT } from '../model/identity.ts'
 import { type Port, parsePort } from '../model/port.ts'
 import { cleanText } from '../model/text.ts'
 import type { Attributes, DeviceRecord } from './transcript.ts'
@@ -98,10 +98,6 @@ function oneLine(attributes: Attributes, name: string): string | undefined {
   return lines?.length === 1 ? lines[0] : undefined
 }
 
-function isHex4(text: string | undefined): text is string {
-  return hex4Schema.safeParse(text).success
-}
-
 function readNumber(text: string | undefined, digits: number): number | null {
   return text !== undefined && text.length <= digits && /^[0-9]+$/.test(text) ? Number(text) : null
 }
@@ -127,10 +123,7 @@ function readInterfaces(
     const code = ['bInterfaceClass', 'bInterfaceSubClass', 'bInterfaceProtocol']
       .map((attribute) => oneLine(attributes, attribute))
       .join('')
-    const valid =
-      readNumber(configuration, 3) !== null &&
-      more.length === 0 &&
-      interfaceCodeSchema.safeParse(code).success
+    const valid = readNumber(configuration, 3) !== null && more.length === 0 && isInterfaceCode(code)
     if (!valid || at === null) return undefined
     found.push({ at, code, driver: readWord(driver) })
   }
@@ -151,7 +144,7 @@ function guessCodes(
   const codes =
     hex.length === record.descriptors.length ? readInterfaceCodes(hex, readNumber(configuration, 3)) : []
   if (codes.length > 0) return codes
-  return published.slice(0, 64).filter((code) => interfaceCodeSchema.safeParse(code).success)
+  return published.slice(0, 64).filter(isInterfaceCode)
 }
 
 /** A serial that has to be cleaned is none: two devices could become one by it. */

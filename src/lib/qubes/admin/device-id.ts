@@ -1,4 +1,4 @@
-import { type Identity, interfaceCodeSchema, SERIAL_LIMIT } from '../../model/identity.ts'
+import { type Identity, isInterfaceCode, SERIAL_LIMIT } from '../../model/identity.ts'
 import { cleanText } from '../../model/text.ts'
 
 /** What qubesd says a device is. */
@@ -23,7 +23,7 @@ export function parseDeviceId(text: string): ClaimedIdentity | null | undefined 
   if (vendorId === '0000' && productId === '0000') return null
   const codes = run.match(/.{7}/g) ?? []
   if (codes.length > 64) return undefined
-  const interfaces = codes.map((code) => code.slice(1)).filter((code) => isCode(code))
+  const interfaces = codes.map((code) => code.slice(1)).filter(isInterfaceCode)
   const unsafe = cleanText(serial, SERIAL_LIMIT).changed
   return {
     vendorId: vendorId.toLowerCase(),
@@ -33,8 +33,6 @@ export function parseDeviceId(text: string): ClaimedIdentity | null | undefined 
     interfaces,
   }
 }
-
-const isCode = (code: string): boolean => interfaceCodeSchema.safeParse(code).success
 
 /**
  * A device id as it stands in the argument of a call, where `:` is written `+` and `*` is written `_`.
