@@ -263,6 +263,8 @@ function openShell({ name, args, setUp }: Shell) {
       HOME: home,
       XDG_CONFIG_HOME: join(home, 'config'),
       XDG_DATA_HOME: join(home, 'data'),
+      // Without it fish leaves a directory in /tmp.
+      XDG_RUNTIME_DIR: home,
       HISTFILE: '/dev/null',
       PATH: `${join(home, 'bin')}:${process.env.PATH}`,
       TERM: 'xterm',
