@@ -38,16 +38,11 @@ export default class List extends QusbCommand {
       all: flags.all || flags.tree,
       attached: flags.attached,
       // The lines for a pipe do not tell them.
-      assignments: flags.json || this.isDrawn(flags),
+      assignments: flags.json || flags.tree || process.stdout.isTTY === true,
     })
     // Loaded while the backends answer.
     const [outcome, view] = await Promise.all([listing, import('../lib/view/devices.ts')])
     this.report(outcome, flags, (result) => this.draw(result, flags.tree, view))
-  }
-
-  /** For a person; else for a pipe. */
-  private isDrawn({ tree }: { tree: boolean }): boolean {
-    return tree || process.stdout.isTTY === true
   }
 
   private draw(
@@ -58,7 +53,7 @@ export default class List extends QusbCommand {
     // A backend that failed has not said that it has no devices.
     if (devices.length === 0 && error !== undefined) return ''
     if (tree) return view.renderDeviceTree(devices, this.terminal())
-    return this.isDrawn({ tree })
+    return process.stdout.isTTY === true
       ? view.renderDeviceList(devices, this.terminal())
       : view.renderDeviceLines(devices)
   }

@@ -1,5 +1,5 @@
 import { errorToJson, QusbError } from '../errors.ts'
-import type { AttachmentRecord } from '../model/attachment.ts'
+import { type AttachmentRecord, placeOf } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Selector } from '../model/selector.ts'
@@ -113,13 +113,11 @@ async function lookAndDetach(
 }
 
 /** Who has the device at a place by the store's word, as far as it can be looked into. */
-function holdersByStore(context: Context, { backend, port }: DevicePlace): QubeName[] {
+function holdersByStore(context: Context, at: DevicePlace): QubeName[] {
   return readState(context.site)
-    .state.attachments.filter(
-      (record) => record.backend === backend && record.port === port && !record.stubdom,
-    )
+    .state.attachments.filter((record) => placeOf(record) === placeOf(at) && !record.stubdom)
     .map((record) => record.frontend)
-    .filter((frontend) => frontend !== backend)
+    .filter((frontend) => frontend !== at.backend)
 }
 
 function without({ surveys, failures, endedAt }: Look, qubes: readonly QubeName[]): Look {

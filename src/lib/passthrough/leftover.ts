@@ -1,4 +1,4 @@
-import type { AttachmentRecord } from '../model/attachment.ts'
+import { type AttachmentRecord, placeOf } from '../model/attachment.ts'
 import { lockDevice } from '../store/place-lock.ts'
 import { readState, updateState } from '../store/store.ts'
 import type { Context } from './context.ts'
@@ -17,7 +17,7 @@ export async function clearLeftover(
   record: AttachmentRecord,
   held?: DevicePlace,
 ): Promise<void> {
-  const isHeld = held?.backend === record.backend && held.port === record.port
+  const isHeld = held !== undefined && placeOf(held) === placeOf(record)
   const lock = isHeld ? undefined : await lockDevice(context.site, record, { waitMs: 0 })
   if (lock !== undefined && !('release' in lock)) return
   try {

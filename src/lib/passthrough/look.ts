@@ -1,4 +1,4 @@
-import { QusbError } from '../errors.ts'
+import { type ErrorCode, QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
@@ -62,14 +62,15 @@ export async function lookAt(
   }
   for (const name of qubes) begin(name)
   for (const name of (await options.found)?.running ?? []) begin(name)
-  const look: Omit<Look, 'endedAt'> = { surveys: new Map(), failures: new Map() }
+  const surveys: Look['surveys'] = new Map()
+  const failures: Look['failures'] = new Map()
   for (const [name, running] of results) {
     const result = await running
-    if ('survey' in result) look.surveys.set(name, result.survey)
-    else look.failures.set(name, result.failure)
+    if ('survey' in result) surveys.set(name, result.survey)
+    else failures.set(name, result.failure)
   }
   if (heed) context.signal.throwIfAborted()
-  return { ...look, endedAt: performance.now() }
+  return { surveys, failures, endedAt: performance.now() }
 }
 
 /** Surveys both sides of an attachment; a stub domain cannot be looked into. */
@@ -117,6 +118,19 @@ export function failureToError(failure: SurveyFailure): QusbError {
     ...(failure.hint === undefined ? {} : { hint: failure.hint }),
     ...(failure.detail === undefined ? {} : { detail: failure.detail }),
   })
+}
+
+/**
+ * Why a qube has not done what it was to do: what is wrong with it, where it could not be looked into; else as told: it had
+ * its time.
+ */
+export function whyNotDone(
+  { failures }: Look,
+  qube: QubeName,
+  why: string,
+): { why: string; code: ErrorCode } {
+  const failure = failures.get(qube)
+  return { why: failure?.message ?? why, code: failure?.code ?? 'TIMEOUT' }
 }
 
 export function failureToWarning(failure: SurveyFailure): Warning {

@@ -143,10 +143,7 @@ export class QubeDirectory {
   }
 
   async #ask(): Promise<ReadonlyMap<QubeName, KnownQube> | undefined> {
-    const [{ askForQubes }, { AdminError }] = await Promise.all([
-      import('../qubes/admin/ask.ts'),
-      import('../qubes/admin/admin-error.ts'),
-    ])
+    const { askForQubes } = await import('../qubes/admin/ask.ts')
     try {
       const timeoutMs = isManagementQube(this.#site) ? FROM_AFAR_MS : PATIENCE_MS
       const qubes = await askForQubes({ site: this.#site, timeoutMs })
@@ -155,6 +152,7 @@ export class QubeDirectory {
     } catch (error) {
       this.#quietUntil = Date.now() + PAUSE_MS
       if (!(error instanceof QusbError)) throw error
+      const { AdminError } = await import('../qubes/admin/admin-error.ts')
       // One that cannot be reached (not started yet, or not for this user) is as good as none, in dom0.
       const isThere = !(error instanceof AdminError && error.type === 'unreachable')
       if (isThere || isManagementQube(this.#site)) this.#trouble = error

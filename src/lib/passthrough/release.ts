@@ -9,16 +9,15 @@ import type { QubeSurvey } from '../qubes/survey.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
 import { isFree } from './free-port.ts'
-import { deviceAt, isFresh, type Look, lookAtBoth } from './look.ts'
+import { deviceAt, isFresh, type Look, lookAtBoth, whyNotDone } from './look.ts'
+import type { DevicePlace } from './place-locks.ts'
 import { returnToDriver } from './return-to-driver.ts'
 import { findRunningQubes } from './running-qubes.ts'
 import { reach } from './steps.ts'
 import { type Via, viaFrom } from './via.ts'
 
 /** Where an attachment is, or was to be. */
-export interface Place {
-  backend: QubeName
-  port: Port
+export interface Place extends DevicePlace {
   frontend: QubeName
   stubdom: boolean
 }
@@ -92,10 +91,8 @@ async function runs(context: Context, qube: QubeName): Promise<boolean> {
   return (await findRunningQubes(context))?.has(qube) ?? true
 }
 
-/** What is wrong with the backend, where that could not be looked into; else as told: it had its time, and did not do it. */
-function unresolved({ failures }: Look, { backend }: Place, why: string): Release {
-  const failure = failures.get(backend)
-  return { end: 'unresolved', why: failure?.message ?? why, code: failure?.code ?? 'TIMEOUT' }
+function unresolved(seen: Look, { backend }: Place, why: string): Release {
+  return { end: 'unresolved', ...whyNotDone(seen, backend, why) }
 }
 
 /** @param errand for the backend, before the look at it begins */

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ErrorCode } from '../errors.ts'
-import type { QubeName } from '../model/names.ts'
-import type { Port } from '../model/port.ts'
 import { POLICY_REFUSES, ROOT_SHELL } from '../qubes/qrexec.ts'
 import { policyLine } from '../qubes/refusal.ts'
 import { type Errand, givingBack, runErrand } from '../qubes/root-shell.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
-import { deviceAt, type Look, lookAt } from './look.ts'
+import { deviceAt, type Look, lookAt, whyNotDone } from './look.ts'
+import type { DevicePlace } from './place-locks.ts'
 
 /** How long the backend's kernel may take to bind a driver, ms. */
 const BIND_MS = 5000
@@ -21,7 +20,7 @@ const BIND_MS = 5000
  */
 export async function returnToDriver(
   context: Context,
-  at: { backend: QubeName; port: Port },
+  at: DevicePlace,
   seen?: Look,
 ): Promise<{ kept: { why: string; code: ErrorCode } | undefined; seen: Look }> {
   const look = async (errand?: Errand): Promise<Look> =>
@@ -42,11 +41,8 @@ export async function returnToDriver(
   }
   let now = seen ?? (await look())
   if (isHome(now)) return { kept: undefined, seen: now }
-  const failed = ({ failures }: Look): { why: string; code: ErrorCode } | undefined => {
-    const failure = failures.get(at.backend)
-    return failure === undefined ? undefined : { why: failure.message, code: failure.code }
-  }
-  if (!now.surveys.has(at.backend)) return { kept: failed(now), seen: now }
+  const notBack = `${at.port} is free, and ${at.backend} has not taken it back to its driver`
+  if (!now.surveys.has(at.backend)) return { kept: whyNotDone(now, at.backend, notBack), seen: now }
   context.progress(`giving ${at.port} back to ${at.backend}`)
   const errand = givingBack(at.port)
   if (isManagementQube(context.site)) {
@@ -68,7 +64,5 @@ export async function returnToDriver(
     await sleep(100)
     now = await look()
   }
-  if (isHome(now)) return { kept: undefined, seen: now }
-  const why = `${at.port} is free, and ${at.backend} has not taken it back to its driver`
-  return { kept: failed(now) ?? { why, code: 'TIMEOUT' }, seen: now }
+  return { kept: isHome(now) ? undefined : whyNotDone(now, at.backend, notBack), seen: now }
 }

@@ -10,9 +10,8 @@ import giveBackReleasedScript from './scripts/give-back-released.sh'
 /** How long a few writes to sysfs may take, ms. */
 const TIMEOUT_MS = 5000
 
-/** A constant script of ours with its words, for a shell in a qube. */
+/** A constant script of ours with its words, for a shell of root's in a qube. */
 export interface Errand {
-  user: 'DEFAULT' | 'root'
   /** What the shell reads; ends in a newline. */
   stdin: string
   /** How long it may take, ms. */
@@ -38,22 +37,18 @@ export async function runScript(
   words: readonly string[],
   timeoutMs = TIMEOUT_MS,
 ): Promise<QrexecResult> {
-  return await runErrand(site, qube, {
-    user: 'root',
-    stdin: renderScript(script, name, words),
-    takesMs: timeoutMs,
-  })
+  return await runErrand(site, qube, { stdin: renderScript(script, name, words), takesMs: timeoutMs })
 }
 
 /** Runs an errand in a call of its own. */
 export async function runErrand(
   site: Site,
   qube: QubeName,
-  { user, stdin, takesMs }: Errand,
+  { stdin, takesMs }: Errand,
 ): Promise<QrexecResult> {
   return await callQrexec(site, {
     target: qube,
-    user,
+    user: 'root',
     service: 'qubes.VMShell',
     stdin,
     timeoutMs: takesMs,
@@ -63,11 +58,7 @@ export async function runErrand(
 
 /** In the backend: gives a device back to its normal driver. Whether that worked is for the look after it to say. */
 export function givingBack(port: Port): Errand {
-  return {
-    user: 'root',
-    stdin: renderScript(giveBackScript, 'give_back', [port]),
-    takesMs: TIMEOUT_MS,
-  }
+  return { stdin: renderScript(giveBackScript, 'give_back', [port]), takesMs: TIMEOUT_MS }
 }
 
 /**
@@ -76,11 +67,8 @@ export function givingBack(port: Port): Errand {
  */
 export function givingBackWhenReleased(port: Port, frontend: QubeName): Errand {
   const script = `${giveBackScript}\n${giveBackReleasedScript}`
-  return {
-    user: 'root',
-    stdin: renderScript(script, 'give_back_released', [port, portToQubesDbKey(port), frontend]),
-    takesMs: 2 * TIMEOUT_MS,
-  }
+  const words = [port, portToQubesDbKey(port), frontend]
+  return { stdin: renderScript(script, 'give_back_released', words), takesMs: 2 * TIMEOUT_MS }
 }
 
 /** Removes a state file that is known to be stale from the frontend. */

@@ -16,8 +16,8 @@ export type SurveyResult = { survey: QubeSurvey } | { failure: SurveyFailure }
 /**
  * One look at a qube: one call of `qubes.VMShell` that runs the probe there. Never throws for what a qube does.
  * @param options.timeoutMs for the whole call; by default the site's limit
- * @param options.after what is done there first: the look begins when it is over, in the same shell. From a management qube
- *   none of root's: that shell is a service of its own, which policy may refuse where it lets us look
+ * @param options.after what root does there first: the look begins when it is over, in the same shell. Not from a management
+ *   qube: there that shell is a service of its own, which policy may refuse where it lets us look
  */
 export async function surveyQube(
   site: Site,
@@ -29,7 +29,7 @@ export async function surveyQube(
   const timeoutMs = (options.timeoutMs ?? site.limits.surveyMs) + (errand?.takesMs ?? 0)
   const answering = callQrexec(site, {
     target: qube,
-    user: errand?.user ?? 'DEFAULT',
+    user: errand === undefined ? 'DEFAULT' : 'root',
     service: 'qubes.VMShell',
     stdin: (errand?.stdin ?? '') + renderProbe(marker),
     timeoutMs,

@@ -1,10 +1,9 @@
 import { QusbError } from '../../errors.ts'
 import type { AttachmentRecord } from '../../model/attachment.ts'
 import type { QubeName } from '../../model/names.ts'
-import type { Port } from '../../model/port.ts'
 import type { Context } from '../../passthrough/context.ts'
 import { deviceAt } from '../../passthrough/look.ts'
-import { lockOrConflict } from '../../passthrough/place-locks.ts'
+import { type DevicePlace, lockOrConflict } from '../../passthrough/place-locks.ts'
 import { forgetStateFile } from '../../passthrough/release.ts'
 import { returnToDriver } from '../../passthrough/return-to-driver.ts'
 import { settle } from '../../passthrough/settle.ts'
@@ -121,10 +120,7 @@ export const stateFilesCheck: Check = {
   },
 }
 
-function staleFilesOf(
-  { seen, sockets }: Examination,
-  frontend: QubeName,
-): { backend: QubeName; port: Port }[] {
+function staleFilesOf({ seen, sockets }: Examination, frontend: QubeName): DevicePlace[] {
   const survey = seen.surveys.get(frontend)
   const inUse = [...(survey?.pendingImports ?? []), ...(survey?.keptImports ?? [])]
   return (survey?.stateFiles ?? []).filter(({ backend, port }) => {
@@ -169,11 +165,7 @@ export const stuckCheck: Check = {
   },
 }
 
-async function underLock<T>(
-  context: Context,
-  place: { backend: QubeName; port: Port },
-  work: () => Promise<T>,
-): Promise<T> {
+async function underLock<T>(context: Context, place: DevicePlace, work: () => Promise<T>): Promise<T> {
   const lock = await lockOrConflict(context, place)
   try {
     return await work()
