@@ -72,6 +72,33 @@ describe('watch', () => {
     }
   })
 
+  it('tells of a qubesd in trouble once, and again when it was well between', async () => {
+    const bench = await startBench(FILE)
+    const garble = async (on: boolean): Promise<void> => {
+      const options = on ? { value: 'half:admin.vm.device.pci.Available' } : { off: true }
+      await bench.lab.fault('qubesd-garbled', null, options)
+    }
+    try {
+      await garble(true)
+      const watching = startWatch(bench, ['--every', '1'])
+      const warnings = (): number => watching.stderr().split('[QUBESD]').length - 1
+      await until('it is told', () => warnings() === 1)
+      await bench.lab.fault('start', 'halted')
+      await watching.told('qube-started halted')
+      expect(warnings()).toBe(1)
+      await garble(false)
+      await bench.lab.fault('halt', 'halted')
+      await watching.told('qube-stopped halted')
+      await garble(true)
+      await bench.lab.fault('start', 'halted')
+      await watching.told('qube-started halted')
+      await until('it is told again', () => warnings() === 2)
+      await watching.end('SIGINT')
+    } finally {
+      await bench.end()
+    }
+  })
+
   it('is words for a person, and ends with who reads it', async () => {
     const bench = await startBench({ ...FILE, qubesd: 'none' })
     try {
