@@ -53,7 +53,11 @@ export const optionValue = (text: string): string => text.replaceAll(',', ',,')
  */
 export function machineArguments(parts: Parts, { initrd, usb }: Pick<VmOptions, 'initrd' | 'usb'>): string[] {
   const role = usb ? 'backend' : 'frontend'
-  const kernelWords = `console=ttyS0 panic=-1 oops=panic quiet mitigations=off init_on_alloc=0 ROLE=${role}`
+  const without = [
+    'mitigations=off init_on_alloc=0 hardened_usercopy=off randomize_kstack_offset=off',
+    'lsm=capability apparmor=0 audit=0 psi=0 cgroup_disable=memory',
+  ]
+  const kernelWords = `console=ttyS0 panic=-1 oops=panic quiet ${without.join(' ')} ROLE=${role}`
   return [
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
     ...['-M', 'pc,memory-backend=ram', '-accel', 'tcg,tb-size=64', '-smp', '1', '-m', `${MEMORY}`],
