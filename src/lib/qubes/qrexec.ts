@@ -7,6 +7,7 @@ import { parseQubeName, type QubeName } from '../model/names.ts'
 import { cleanStderr } from '../model/text.ts'
 import type { Site } from '../site/site.ts'
 import { isManagementQube } from '../site/standpoint.ts'
+import { CLIENT_OPTIONS } from './client.ts'
 
 /** One call of a service in a qube. */
 export interface QrexecCall {
@@ -37,27 +38,6 @@ export interface QrexecResult {
 
 /** What a shell of root's is called between qubes, where policy chooses the user. */
 export const ROOT_SHELL = 'qubes.VMRootShell'
-
-/** How a call ends that policy refuses, without a word (docs/facts.md#silent-failures). */
-export const POLICY_REFUSES = 126
-
-/** How a call ends whose service is not there; a program may end so, too. */
-export const SERVICE_MISSING = 127
-
-/**
- * How a client of qrexec is run: its streams are ours to read and limit, and its end is ours to judge. Nothing of the
- * caller's environment is of use to it, and some of it could mislead it.
- */
-export const CLIENT_OPTIONS = {
-  stdin: 'pipe',
-  stdout: 'pipe',
-  stderr: 'pipe',
-  buffer: false,
-  reject: false,
-  cleanup: false,
-  extendEnv: false,
-  env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' },
-} as const
 
 /** How long the streams of a client that has ended may stay open, ms: what it wrote may still have to be read. */
 const EXIT_GRACE_MS = 3000
