@@ -14,15 +14,15 @@ import type { Warning } from './results.ts'
 export interface Look {
   surveys: Map<QubeName, QubeSurvey>
   failures: Map<QubeName, SurveyFailure>
-  /** When it was over, by performance.now(). */
+  /** When it was over, by process.uptime(), s: loading performance.now() takes a millisecond. */
   endedAt: number
 }
 
-/** How old a look may be that something is done by, ms: an older one waited for a lock, or for a slow machine. */
-const FRESH_MS = 100
+/** How old a look may be that something is done by, s: an older one waited for a lock, or for a slow machine. */
+const FRESH_S = 0.1
 
 export function isFresh({ endedAt }: Look): boolean {
-  return performance.now() - endedAt < FRESH_MS
+  return process.uptime() - endedAt < FRESH_S
 }
 
 interface LookOptions {
@@ -70,7 +70,7 @@ export async function lookAt(
     else failures.set(name, result.failure)
   }
   if (heed) context.signal.throwIfAborted()
-  return { surveys, failures, endedAt: performance.now() }
+  return { surveys, failures, endedAt: process.uptime() }
 }
 
 /** Surveys both sides of an attachment; a stub domain cannot be looked into. */
