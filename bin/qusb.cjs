@@ -9,23 +9,39 @@ const vm = require('node:vm')
 const Module = module.constructor
 const root = path.dirname(__dirname)
 
+/** What files are read into, one after the other: memory that is touched for the first time is dear. */
+let shared = Buffer.alloc(0)
+
+function read(file) {
+  const fd = fs.openSync(file)
+  try {
+    const { size } = fs.fstatSync(fd)
+    if (shared.length < size) shared = Buffer.allocUnsafeSlow(size)
+    return shared.subarray(0, fs.readSync(fd, shared, 0, size, 0))
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** The code cache of a bundle; without one everything works, more slowly. */
+function readCache(file) {
+  try {
+    return read(`${file}.cache`)
+  } catch {
+    return undefined
+  }
+}
+
 /**
- * Loads a bundle from its code cache: half the start-up time is otherwise spent compiling. The module is registered
- * under its file name, since oclif requires the bundle a second time. A cache made by another Node, or for another
- * bundle, is rejected by V8 and the bundle compiled as usual.
+ * Loads a bundle from its code cache: half the start-up time is otherwise spent compiling. Its text is the function that
+ * Node puts around a module (scripts/bundle/make.mjs), in ASCII. The module is registered under its file name, since
+ * oclif requires the bundle a second time. A cache made by another Node, or for another bundle, is rejected by V8 and the
+ * bundle compiled as usual.
  */
 function load(file) {
-  const cached = require.cache[file]
-  if (cached) return cached.exports
-  let cachedData
-  try {
-    cachedData = fs.readFileSync(`${file}.cache`)
-  } catch {
-    return require(file)
-  }
-  const script = new vm.Script(Module.wrap(fs.readFileSync(file, 'latin1')), {
+  const script = new vm.Script(read(file).latin1Slice(), {
     filename: file,
-    cachedData,
+    cachedData: readCache(file),
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })
   const loaded = new Module(file, module)
@@ -38,10 +54,13 @@ function load(file) {
 }
 
 /** Runs a bundle, named from the root, with the arguments of this process. */
-function run(bundle) {
-  load(path.join(root, bundle)).main(process.argv.slice(2), root, bundle)
+function run(bundle, { main } = load(path.join(root, bundle))) {
+  main(process.argv.slice(2), root, bundle)
 }
 
-if (require.main === module) run(process.argv[2] === 'lab' ? 'dist/lab.cjs' : 'dist/qusb.cjs')
+if (require.main === module) {
+  if (process.argv[2] === 'lab') run('dist/lab.cjs', require('../dist/lab.cjs'))
+  else run('dist/qusb.cjs')
+}
 // For the crash tests, whose bundle has fault points.
 else module.exports = { run }

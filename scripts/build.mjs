@@ -12,8 +12,8 @@ const dist = join(root, 'dist')
 const fresh = join(root, `.dist-${process.pid}`)
 
 const bundles = [
-  { entry: 'src/main.ts', outfile: join(fresh, 'qusb.cjs') },
-  { entry: 'src/main.ts', outfile: join(fresh, 'qusb-fault-points.cjs'), faultPoints: true },
+  { entry: 'src/main.ts', outfile: join(fresh, 'qusb.cjs'), wrapped: true },
+  { entry: 'src/main.ts', outfile: join(fresh, 'qusb-fault-points.cjs'), faultPoints: true, wrapped: true },
   { entry: 'src/lab/main.ts', outfile: join(fresh, 'lab.cjs') },
 ]
 /** Those that are started often: the product, and its twin of the crash tests. */

@@ -98,7 +98,7 @@ function startQubesd(directory, asked) {
 
 async function warmUp(directory) {
   // Compiled as bin/qusb.cjs compiles it: V8 takes the cache for exactly that text.
-  const script = new vm.Script(Module.wrap(fs.readFileSync(file, 'latin1')), {
+  const script = new vm.Script(fs.readFileSync(file, 'latin1'), {
     filename: file,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })

@@ -25,7 +25,10 @@ async function makePackage(work: string): Promise<void> {
     string,
     string,
   ]
-  const metafiles = [await makeBundle({ entry: 'src/main.ts', outfile: program }), await makeLibrary(library)]
+  const metafiles = [
+    await makeBundle({ entry: 'src/main.ts', outfile: program, wrapped: true }),
+    await makeLibrary(library),
+  ]
   declareLibrary(types)
   const bundled = findBundled(root, metafiles)
   const own = JSON.parse(readFileSync('package.json', 'utf8'))

@@ -1,14 +1,17 @@
 // Makes a bundle of the program: what the build, the package and its bill of materials all call.
 import { readFileSync, writeFileSync } from 'node:fs'
+import Module from 'node:module'
 import { build } from 'esbuild'
 import { common } from './options.mjs'
 
 /**
  * Bundles a command table with all it needs.
- * @param {{ entry: string, outfile: string, faultPoints?: boolean }} bundle
+ * @param {{ entry: string, outfile: string, faultPoints?: boolean, wrapped?: boolean }} bundle `wrapped` where
+ *   bin/qusb.cjs compiles it: with the function around it that Node puts around a module. Put there at every start, it
+ *   would have the whole text copied.
  * @returns {Promise<import('esbuild').Metafile>} what is in it
  */
-export async function makeBundle({ entry, outfile, faultPoints = false }) {
+export async function makeBundle({ entry, outfile, faultPoints = false, wrapped = false }) {
   const { metafile } = await build({
     ...common,
     entryPoints: [entry],
@@ -16,7 +19,8 @@ export async function makeBundle({ entry, outfile, faultPoints = false }) {
     define: { __FAULT_POINTS__: String(faultPoints) },
     metafile: true,
   })
-  writeFileSync(outfile, inAscii(withPlainKeys(readFileSync(outfile, 'utf8'))))
+  const code = inAscii(withPlainKeys(readFileSync(outfile, 'utf8')))
+  writeFileSync(outfile, wrapped ? Module.wrap(code) : code)
   return metafile
 }
 

@@ -21,7 +21,7 @@ export interface Built {
 const LAUNCHER: [from: string, to: string][] = [
   // Under sudo, and in services, PATH may find another.
   ['#!/usr/bin/env node\n', '#!/usr/bin/node\n'],
-  ["process.argv[2] === 'lab' ? 'dist/lab.cjs' : 'dist/qusb.cjs'", "'dist/qusb.cjs'"],
+  ["  if (process.argv[2] === 'lab') run('dist/lab.cjs', require('../dist/lab.cjs'))\n  else run", '  run'],
   ['picks the bundle (the lab has its own) and loads it', 'loads its bundle'],
 ]
 

@@ -163,7 +163,7 @@ describe.skipIf(!rpmbuild)('the package for dom0', () => {
     const look = `
       const [bundle] = process.argv.slice(1)
       const fs = require('node:fs')
-      const code = require('node:module').wrap(fs.readFileSync(bundle, 'latin1'))
+      const code = fs.readFileSync(bundle, 'latin1')
       const script = new (require('node:vm').Script)(code, { filename: bundle, cachedData: fs.readFileSync(bundle + '.cache') })
       process.stdout.write(String(script.cachedDataRejected))`
     expect(spawnSync(process.execPath, ['-e', look, '--', bundle], { encoding: 'utf8' }).stdout).toBe('false')

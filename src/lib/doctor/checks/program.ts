@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import Module from 'node:module'
 import vm from 'node:vm'
 import { type Check, fault, warn, well } from '../check.ts'
 
@@ -42,7 +41,7 @@ export const codeCacheCheck: Check = {
     const cachedData = readOrNothing(file)
     if (cachedData === undefined) return [warn(`there is no ${file}: qusb starts more slowly`, { fix })]
     // V8 takes a cache for exactly this text and this Node, and says so.
-    const { cachedDataRejected } = new vm.Script(Module.wrap(readFileSync(bundle, 'latin1')), {
+    const { cachedDataRejected } = new vm.Script(readFileSync(bundle, 'latin1'), {
       filename: bundle,
       cachedData,
     })
