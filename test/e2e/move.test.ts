@@ -155,7 +155,7 @@ describe('attach', () => {
     const refused = await bench.qusb('attach', 'sys-usb', '2-1', 'vault', '--json')
     expect(refused.json.error).toMatchObject({
       code: 'CONFLICT',
-      hint: expect.stringContaining('qusb move sys-usb:2-1'),
+      hint: expect.stringContaining('qusb move sys-usb:2-1 vault'),
     })
   })
 

@@ -217,9 +217,12 @@ describe('what only qubesd knows', () => {
         expect(code).toBe(0)
         const seen = json.devices.map((each: { port: string; state: string }) => `${each.port} ${each.state}`)
         expect(seen.sort()).toEqual(['1-2 free', '2-1 free'])
-        expect(json.warnings.map((each: { code: string }) => each.code)).toEqual(
-          warning === undefined ? [] : [warning],
-        )
+        const info = await bench.qusb('info', 'sys-usb', '2-1', '--json')
+        for (const { warnings } of [json, info.json]) {
+          expect(warnings.map((each: { code: string }) => each.code)).toEqual(
+            warning === undefined ? [] : [warning],
+          )
+        }
         const attached = await bench.qusb('attach', 'sys-usb', '2-1', 'vault', '--json')
         expect(attached, attached.stdout).toMatchObject({ code: 0 })
         expect(await bench.qusb('detach', 'sys-usb', '2-1', 'vault')).toMatchObject({ code: 0 })
@@ -251,6 +254,8 @@ describe('a backend that has no shell to look into it', () => {
       ],
       warnings: [{ code: 'BY_QUBESD', message: expect.stringContaining('no service qubes.VMShell') }],
     })
+    const info = await bench.qusb('info', 'sys-usb', '2-1', '--json')
+    expect(info.json.warnings).toMatchObject([{ code: 'BY_QUBESD' }])
   })
 
   it('gives a device by qubesd alone, and takes it back', async () => {

@@ -138,12 +138,15 @@ export function frontendSurvey(chosen: Pick<Chosen, 'seen' | 'place'>): QubeSurv
   return chosen.place.stubdom ? null : surveyOf(chosen.seen, chosen.place.frontend)
 }
 
-/** @throws QusbError CONFLICT when somebody has it, or nobody can say who */
-export function requireFree(device: Device): void {
+/**
+ * @param wanted the frontend that was to get it
+ * @throws QusbError CONFLICT when somebody has it, or nobody can say who
+ */
+export function requireFree(device: Device, wanted: QubeName): void {
   const at = `${device.backend}:${device.port}`
   if (device.attachedTo !== null) {
     throw new QusbError('CONFLICT', `${at} (${describeDevice(device)}) is attached to ${device.attachedTo}`, {
-      hint: `Take it from there: qusb move ${at} FRONTEND, or qusb detach ${device.backend} ${device.port}.`,
+      hint: `Take it from there: qusb move ${at} ${wanted}, or qusb detach ${device.backend} ${device.port}.`,
     })
   }
   if (!mayBeFree(device)) {
@@ -175,7 +178,7 @@ export async function lookAgainUnderLock(context: Context, chosen: Chosen): Prom
       hint: `See what is there: qusb list ${place.backend}`,
     })
   }
-  requireFree(device)
+  requireFree(device, place.frontend)
   return { ...chosen, seen, denied, device }
 }
 

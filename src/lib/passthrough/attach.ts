@@ -66,7 +66,7 @@ async function attachOrPlan(
   const untouched = { schema: 1 as const, changed: false, attachment, from: null, warnings }
   if (device.attachedTo === request.frontend) return untouched
   const from = request.replace ? device.attachedTo : null
-  if (from === null) requireFree(device)
+  if (from === null) requireFree(device, request.frontend)
   if (request.dryRun) return { ...untouched, from, plan: planAttach(chosen, request) }
   guardDevice(device, request.force)
   requireProxies(surveyOf(chosen.seen, place.backend), frontendSurvey(chosen))

@@ -8,7 +8,7 @@ import { chooseDevice } from './choose.ts'
 import type { Context } from './context.ts'
 import { describeUsage, isSecurityKey } from './guards.ts'
 import { listed, lookWithStore } from './list.ts'
-import { failureToWarning, surveyOf } from './look.ts'
+import { failureToWarning, surveyOf, warningsOf } from './look.ts'
 import { aliasesIfAny, namingOf } from './naming.ts'
 import type { InfoResult, ListedDevice } from './results.ts'
 
@@ -34,6 +34,7 @@ export async function info(
     description: naming.namesOf([chosen])(chosen),
     aliases: aliasesIfAny(naming, chosen),
   })
+  const survey = surveyOf(seen, device.backend)
   return {
     schema: 1,
     device,
@@ -42,8 +43,14 @@ export async function info(
       words: interfaceWords(code)[0],
       driver: driverOf(device, i),
     })),
-    advice: adviseOn(device, surveyOf(seen, device.backend)),
-    warnings: [...warnings, ...[...seen.failures.values()].map(failureToWarning)],
+    advice: adviseOn(device, survey),
+    warnings: [
+      ...warnings,
+      ...[...seen.failures.values()].map(failureToWarning),
+      ...warningsOf(survey),
+      // All that was asked of it is answered, or was asked in vain.
+      ...context.directory.warnings(),
+    ],
   }
 }
 

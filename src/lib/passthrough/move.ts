@@ -31,7 +31,7 @@ export async function moveUnderLock(
   await detachLocked(context, chosen.device, { warnings, via: request.via })
   try {
     const free = await chooseAgain(context, request, chosen)
-    requireFree(free.device)
+    requireFree(free.device, request.frontend)
     return await attachUnderLock(context, request, free)
   } catch (error) {
     throw await putBack(context, request, { ...moving, chosen }, error)
@@ -71,7 +71,7 @@ async function putBack(
   try {
     context.progress(`putting ${placeWords(chosen)} back into ${from}`)
     const free = await chooseAgain(calm, back, chosen)
-    requireFree(free.device)
+    requireFree(free.device, request.frontend)
     await attachUnderLock(calm, back, free)
     where = `it is back in ${from}`
   } catch (error) {

@@ -29,7 +29,7 @@ export async function startFrontend(context: Context, request: AttachRequest): P
 
   const { device } = await findDevice(context, request)
   guardFrontend(device.backend, frontend)
-  if (!request.replace || device.attachedTo === null) requireFree(device)
+  if (!request.replace || device.attachedTo === null) requireFree(device, frontend)
   guardDevice(device, request.force)
 
   await startQube(context, frontend)
