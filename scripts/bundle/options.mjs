@@ -44,6 +44,12 @@ const patches = {
     "import prettyMs from 'pretty-ms';",
     "const prettyMs = (ms) => ms + ' ms';",
   ],
+  // It watches over a process for its promise, five listeners a stream: for one that is read by its events
+  // (src/lib/host/call-program.ts) it makes none, and to wait for it is an error.
+  'execa/lib/methods/main-async.js': [
+    'const promise = handlePromise({',
+    'const promise = options.buffer === false && options.cleanup === false ? undefined : handlePromise({',
+  ],
   // It opens all three standard streams to compare others with them, and stdin alone costs 3 ms.
   'execa/lib/utils/standard-stream.js': [
     `export const isStandardStream = stream => STANDARD_STREAMS.includes(stream);

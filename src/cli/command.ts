@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty'
 import { Command } from '@oclif/core/command'
 import { boolean } from '@oclif/core/flags'
 import type { QusbError } from '../lib/errors.ts'
@@ -33,12 +34,8 @@ export abstract class QusbCommand extends Command {
 
   /** Whether a question may be put: never in a pipe, with --json or with --no-input. */
   protected mayAsk(flags: { json?: boolean; 'no-input'?: boolean }): boolean {
-    return (
-      flags.json !== true &&
-      flags['no-input'] !== true &&
-      process.stdin.isTTY === true &&
-      process.stdout.isTTY === true
-    )
+    // By the descriptor: to make process.stdin takes 3 ms.
+    return flags.json !== true && flags['no-input'] !== true && isatty(0) && process.stdout.isTTY === true
   }
 
   /**

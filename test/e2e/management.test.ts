@@ -266,6 +266,25 @@ describe('from a management qube that policy refuses something', () => {
     expect(await bench.device('2-1')).toMatchObject({ state: 'free', driver: 'usb' })
   })
 
+  it('says REFUSED where a backend keeps what was detached, and policy lets nobody here give it back', async () => {
+    const keeps = join(bench.lab.dir, 'qubes/sys-usb/etc/qubes/usb-leave-on-usbip-host')
+    mkdirSync(dirname(keeps), { recursive: true })
+    writeFileSync(keeps, '')
+    try {
+      expect((await inMgmt('attach', 'sys-usb', '2-1', 'work')).code).toBe(0)
+      const { code, json } = await inMgmt('detach', 'sys-usb', '2-1', '--json')
+      expect(json).toMatchObject({
+        attachments: [{ error: { code: 'REFUSED', message: expect.stringContaining('qubes.VMRootShell') } }],
+      })
+      expect(code).toBe(6)
+    } finally {
+      rmSync(keeps)
+    }
+    // Out of dom0 nothing stands in the way.
+    expect((await bench.qusb('detach', 'sys-usb', '2-1')).code).toBe(0)
+    expect(await bench.device('2-1')).toMatchObject({ state: 'free', driver: 'usb' })
+  })
+
   it('without its directories says how they are made here', async () => {
     const config = join(dirname(site), 'etc/qusb')
     rmSync(config, { recursive: true })

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { connectUnix } from '../../lib/qubes/admin/connect.ts'
+import { connectUnix } from '../../lib/host/connect-unix.ts'
 import type { Layout } from '../layout.ts'
 
 /** A call of a qube that policy lets through to dom0. */

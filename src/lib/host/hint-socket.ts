@@ -3,9 +3,9 @@ import { createServer, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { QusbError } from '../errors.ts'
 import { parseQubeName, type QubeName } from '../model/names.ts'
-import { connectUnix } from '../qubes/admin/connect.ts'
 import type { Site } from '../site/site.ts'
 import { SET_UP } from '../site/standpoint.ts'
+import { connectUnix } from './connect-unix.ts'
 
 /** The longest descriptor that is read, bytes: a service, an argument and names are shorter. */
 const LINE_LIMIT = 1024

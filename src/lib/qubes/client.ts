@@ -2,21 +2,6 @@ import { statSync } from 'node:fs'
 import { cleanStderr } from '../model/text.ts'
 import type { Site } from '../site/site.ts'
 
-/**
- * How a client of qrexec is run: its streams are ours to read and limit, and its end is ours to judge. Nothing of the
- * caller's environment is of use to it, and some of it could mislead it.
- */
-export const CLIENT_OPTIONS = {
-  stdin: 'pipe',
-  stdout: 'pipe',
-  stderr: 'pipe',
-  buffer: false,
-  reject: false,
-  cleanup: false,
-  extendEnv: false,
-  env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' },
-} as const
-
 /** How qrexec-client was found. */
 export type ClientFinding =
   | { kind: 'answers' }

@@ -147,7 +147,7 @@ function failed(qube: QubeName, what: string, result: QrexecResult): QusbError {
       ...detail,
     })
   }
-  if (result.end === 'no-client') {
+  if (result.end === 'not-started') {
     return new QusbError('NOT_FOUND', `cannot run ${what} ${qube}: there is no qrexec-client`, detail)
   }
   if (result.exitCode === 125) {

@@ -93,7 +93,7 @@ function describeRefusal(site: Site, qube: QubeName): SurveyFailure {
 
 function describeEnd(qube: QubeName, result: QrexecResult, site: Site, timeoutMs: number): SurveyFailure {
   switch (result.end) {
-    case 'no-client':
+    case 'not-started':
       return withDetail(result, {
         qube,
         code: 'NOT_FOUND',

@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { QusbError } from '../errors.ts'
+import type { ProgramEnd } from '../host/call-program.ts'
 import type { Site } from '../site/site.ts'
 import { ensureDirectory } from './directory.ts'
 import { errnoOf, storeError } from './failure.ts'
@@ -103,29 +104,28 @@ async function callFlock(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   // Loaded here because reading the store, which is all that a list does, starts no program.
-  const { execa } = await import('execa')
+  const { callProgram } = await import('../host/call-program.ts')
   const how = waitMs > 0 ? ['-w', (Math.max(waitMs, 1) / 1000).toFixed(3)] : ['-n']
-  const result = await execa(site.flock, ['-x', ...how, '0'], {
-    // Our descriptor becomes the child's 0. (execa's types know the numbers 3 to 9 only; it takes any.)
-    stdio: [fd as 3, 'ignore', 'pipe'],
-    maxBuffer: { stderr: 4096 },
-    reject: false,
-    extendEnv: false,
-    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
-    cleanup: false,
-    timeout: Math.max(waitMs, 0) + 5000,
-    killSignal: 'SIGKILL',
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  // Our descriptor becomes its 0.
+  const called = await callProgram(site.flock, ['-x', ...how, '0'], {
+    stdin: fd,
+    timeoutMs: Math.max(waitMs, 0) + 5000,
+    stdoutLimit: 4096,
+    signal,
   })
-  if (result.exitCode === 0) return true
+  if (called.exitCode === 0) return true
   signal?.throwIfAborted()
   // flock(1): 1 is somebody else's lock, all other failures have the codes of sysexits.h.
-  if (result.exitCode === 1) return false
+  if (called.exitCode === 1) return false
   throw new QusbError('STORE', `cannot take a lock: ${site.flock} failed`, {
     hint: 'qusb needs flock of the package util-linux.',
-    detail: result.stderr === '' ? result.shortMessage : result.stderr,
-    cause: result.cause,
+    detail: called.stderr ?? howItEnded(called),
   })
+}
+
+function howItEnded({ end, exitCode }: ProgramEnd): string {
+  if (end === 'exit') return `it ended with ${exitCode}`
+  return end === 'not-started' ? 'it cannot be run' : 'it did not end'
 }
 
 function isStillAt(file: string, locked: Stats): boolean {

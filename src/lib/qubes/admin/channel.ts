@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
+import { connectUnix } from '../../host/connect-unix.ts'
 import type { Site } from '../../site/site.ts'
 import { isManagementQube } from '../../site/standpoint.ts'
 import { callThroughPolicy } from './call-through-policy.ts'
-import { connectUnix } from './connect.ts'
 import { formatRequest, type Request } from './request.ts'
 
 /**

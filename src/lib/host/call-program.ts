@@ -1,0 +1,150 @@
+import type { Readable } from 'node:stream'
+import { execa } from 'execa'
+import { cleanStderr } from '../model/text.ts'
+
+/**
+ * How a program is started whose streams are ours to read and limit, and whose end is ours to judge. Nothing of the
+ * caller's environment is of use to it, and some of it could mislead it.
+ *
+ * It is read by its events and never awaited: the bundle's execa makes no promise of such a one (scripts/bundle).
+ */
+const OURS_TO_JUDGE = {
+  stdout: 'pipe',
+  stderr: 'pipe',
+  buffer: false,
+  reject: false,
+  cleanup: false,
+  extendEnv: false,
+  env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' },
+} as const
+
+export type Program = ReturnType<typeof startProgram>
+
+/**
+ * Starts a program without a limit: whoever reads its streams ends it, by `abandon`.
+ * @param stdin what the program reads, or the descriptor that becomes its own
+ */
+export function startProgram(file: string, args: readonly string[], stdin: string | number) {
+  // (execa's types know the descriptors 3 to 9 only; it takes any.)
+  const first = typeof stdin === 'number' ? (stdin as 3) : 'pipe'
+  const child = execa(file, args, { ...OURS_TO_JUDGE, stdin: first })
+  // A program that ends before it has read its input is no error of ours.
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(stdin)
+  return child
+}
+
+/** Ends a program with SIGKILL, and lets go of its streams: nothing waits for one that has been given up. */
+export function abandon(child: Program): void {
+  // One that could not be started has no pid, and a kill would go to whatever number lies in its handle.
+  if (child.pid !== undefined) child.kill('SIGKILL')
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy()
+  child.unref()
+}
+
+/** @param then called once if it could not be started */
+export function ifNotStarted(child: Program, then: () => void): void {
+  child.once('error', then)
+  // Of some failures to start (ENOTDIR, E2BIG) no event comes.
+  if (child.pid === undefined) setImmediate(then)
+}
+
+export interface ProgramCall {
+  /** What the program reads, or the descriptor that becomes its own. */
+  stdin: string | number
+  /** How long the whole call may take, ms. */
+  timeoutMs: number
+  /** The most that is read from stdout, bytes; a call that says more is ended. */
+  stdoutLimit: number
+  signal?: AbortSignal | undefined
+}
+
+/** How a call ended. `stdout` is hostile until parsed; `stderr` is clean, for people, and never to be parsed. */
+export interface ProgramEnd {
+  end: 'exit' | 'timeout' | 'overflow' | 'aborted' | 'not-started'
+  exitCode: number | null
+  stdout: Buffer
+  stderr: string | undefined
+}
+
+/** How long the streams of a program that has ended may stay open, ms: what it wrote may still have to be read. */
+const EXIT_GRACE_MS = 3000
+
+/** The most that is read of stderr, bytes. */
+const STDERR_LIMIT = 8 * 1024
+
+/**
+ * Calls a program, and reads what it says within limits. Never throws for what it does.
+ *
+ * A limit ends with SIGKILL and destroyed streams: a program deaf to SIGTERM, or a grandchild that keeps stdout,
+ * would hold the caller.
+ */
+export async function callProgram(
+  file: string,
+  args: readonly string[],
+  call: ProgramCall,
+): Promise<ProgramEnd> {
+  const child = startProgram(file, args, call.stdin)
+  return await new Promise<ProgramEnd>((settle) => {
+    let settled = false
+    const stdout: Buffer[] = []
+    const stderr: Buffer[] = []
+    let stdoutBytes = 0
+    let stderrBytes = 0
+    let settleTimer: NodeJS.Timeout | undefined
+
+    const finish = (end: ProgramEnd['end'], exitCode: number | null): void => {
+      if (settled) return
+      settled = true
+      clearTimeout(timer)
+      clearTimeout(settleTimer)
+      call.signal?.removeEventListener('abort', onAbort)
+      if (end !== 'exit') abandon(child)
+      settle({
+        end,
+        exitCode,
+        stdout: Buffer.concat(stdout),
+        stderr: cleanStderr(Buffer.concat(stderr).toString('utf8')),
+      })
+    }
+    const onAbort = (): void => finish('aborted', null)
+    const timer = setTimeout(() => finish('timeout', null), call.timeoutMs)
+    if (call.signal?.aborted === true) return onAbort()
+    call.signal?.addEventListener('abort', onAbort, { once: true })
+
+    const read = (stream: Readable, take: (chunk: Buffer) => void): void => {
+      stream.on('data', take)
+      stream.on('error', () => {})
+    }
+    read(child.stdout, (chunk) => {
+      stdoutBytes += chunk.length
+      if (stdoutBytes > call.stdoutLimit) return finish('overflow', null)
+      stdout.push(chunk)
+    })
+    read(child.stderr, (chunk) => {
+      if (stderrBytes >= STDERR_LIMIT) return
+      stderr.push(chunk.subarray(0, STDERR_LIMIT - stderrBytes))
+      stderrBytes += chunk.length
+    })
+    ifNotStarted(child, () => finish('not-started', null))
+    // `close` waits for the streams; a grandchild that keeps them must not hold us longer than a moment.
+    child.once('close', (code, signal) => finish('exit', code ?? 128 + signalNumber(signal)))
+    child.once('exit', (code, signal) => {
+      const awaitSilence = (heard: number): void => {
+        settleTimer = setTimeout(() => {
+          // A process that was not let run finds its timer due before what waits to be read: read first.
+          setImmediate(() => {
+            if (stdoutBytes + stderrBytes !== heard) return awaitSilence(stdoutBytes + stderrBytes)
+            for (const stream of [child.stdout, child.stderr]) stream.destroy()
+            finish('exit', code ?? 128 + signalNumber(signal))
+          })
+        }, EXIT_GRACE_MS)
+      }
+      awaitSilence(stdoutBytes + stderrBytes)
+    })
+  })
+}
+
+function signalNumber(signal: NodeJS.Signals | null): number {
+  return signal === 'SIGKILL' ? 9 : 15
+}
