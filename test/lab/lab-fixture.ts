@@ -51,8 +51,8 @@ export function attach(lab: RunningLab, port: string, frontend: string, backend 
   return lab.call(frontend, 'root:QUBESRPC qubes.USBAttach dom0', `${backend} ${port}\n`)
 }
 
-export const detachFrontend = (lab: RunningLab, port: string, frontend: string) =>
-  lab.call(frontend, 'root:QUBESRPC qubes.USBDetach dom0', `sys-usb ${port}\n`)
+export const detachFrontend = (lab: RunningLab, port: string, frontend: string, backend = 'sys-usb') =>
+  lab.call(frontend, 'root:QUBESRPC qubes.USBDetach dom0', `${backend} ${port}\n`)
 
 export const detachBackend = (lab: RunningLab, port: string) =>
   lab.call('sys-usb', 'root:QUBESRPC qubes.USBDetach dom0', `${port}\n`)

@@ -20,8 +20,14 @@ let lab: RunningLab
 
 beforeAll(async () => {
   test = await openLabOfTest({
-    qubes: [{ name: 'sys-usb', backend: true }, { name: 'work' }, { name: 'vault' }],
+    qubes: [
+      { name: 'sys-usb', backend: true },
+      { name: 'sys-usb-late', backend: true, exportLookSeconds: 60 },
+      { name: 'work' },
+      { name: 'vault' },
+    ],
     devices: [
+      { backend: 'sys-usb-late', port: '2-3', kind: 'stick' },
       { backend: 'sys-usb', port: '2-1', kind: 'stick', serial: 'ONE' },
       { backend: 'sys-usb', port: '2-2', kind: 'stick', serial: 'TWO' },
       { backend: 'sys-usb', port: '1-4.1', kind: 'webcam' },
@@ -51,12 +57,9 @@ async function cleanUp(): Promise<void> {
 
 const root = (qube: string, path: string) => join(lab.dir, 'qubes', qube, path)
 const stateFile = (port: string, qube = 'work') => root(qube, `run/qubes/usb-import-sys-usb-${port}.state`)
-const connectedTo = async (port: string) =>
+const connectedTo = async (port: string, backend = 'sys-usb') =>
   (
-    await lab.exec('sys-usb', [
-      'qubesdb-read',
-      `/qubes-usb-devices/${port.replaceAll('.', '_')}/connected-to`,
-    ])
+    await lab.exec(backend, ['qubesdb-read', `/qubes-usb-devices/${port.replaceAll('.', '_')}/connected-to`])
   ).stdout
     .toString('utf8')
     .trim()
@@ -234,6 +237,7 @@ describe('flaws that the real proxy has', () => {
   })
 
   it('connected-to clears late: the exporter looks once a second', async () => {
+    const begun = Date.now()
     await attach(lab, '2-1', 'work')
     await detachFrontend(lab, '2-1', 'work')
     expect(await connectedTo('2-1')).toBe('work')
@@ -241,6 +245,15 @@ describe('flaws that the real proxy has', () => {
       () => connectedTo('2-1'),
       (name) => name === '',
     )
+    expect(Date.now() - begun).toBeGreaterThan(1000)
+  })
+
+  it('the exporter looks as often as the lab file says', async () => {
+    await attach(lab, '2-3', 'work', 'sys-usb-late')
+    await detachFrontend(lab, '2-3', 'work', 'sys-usb-late')
+    await wait(1500)
+    expect(await connectedTo('2-3', 'sys-usb-late')).toBe('work')
+    await lab.fault('restart', 'sys-usb-late')
   })
 
   it.each([
