@@ -48,7 +48,7 @@ const patches = {
   // (src/lib/host/call-program.ts) it makes none, and to wait for it is an error.
   'execa/lib/methods/main-async.js': [
     'const promise = handlePromise({',
-    'const promise = options.buffer === false && options.cleanup === false ? undefined : handlePromise({',
+    'const promise = options.cleanup === false && !options.buffer.includes(true) ? undefined : handlePromise({',
   ],
   // It opens all three standard streams to compare others with them, and stdin alone costs 3 ms.
   'execa/lib/utils/standard-stream.js': [
