@@ -42,9 +42,9 @@ export function abandon(child: Program): void {
   child.unref()
 }
 
-/** @param then called once if it could not be started */
+/** @param then called if it could not be started; and, to no avail, if it could not be killed */
 export function ifNotStarted(child: Program, then: () => void): void {
-  child.once('error', then)
+  child.on('error', then)
   // Of some failures to start (ENOTDIR, E2BIG) no event comes.
   if (child.pid === undefined) setImmediate(then)
 }
