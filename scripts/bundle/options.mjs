@@ -14,6 +14,8 @@ const patches = {
     '(a, b) => a.id.localeCompare(b.id)',
     '(a, b) => (a.id < b.id ? -1 : 1)',
   ],
+  // Colours for its help from a file in the user's configuration, which qusb tells nobody of.
+  '@oclif/core/lib/config/config.js': ['this.theme = await this.loadTheme();', ''],
   // The width of the screen is for help only, and asking for it opens both streams.
   '@oclif/core/lib/screen.js': [
     'exports.stdtermwidth = columns || termwidth(process.stdout);\nexports.errtermwidth = columns || termwidth(process.stderr);',
