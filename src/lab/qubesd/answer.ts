@@ -156,7 +156,10 @@ async function sayUsb(
       .filter(({ frontend }) => frontend === dest)
       .map((assignment) => assignmentLine(assignment, generation))
   if (generation === '4.3' && verb === 'Assigned') return assigned().join('')
-  const devices = (await world.devices()).filter(({ hidden }) => !hidden)
+  const publishes = world.qubes().some(({ definition: { name, backend } }) => backend && name === dest)
+  // Nobody need look into virtual machines for what a qube has that publishes nothing.
+  const needless = verb === 'Available' && !publishes
+  const devices = needless ? [] : (await world.devices()).filter(({ hidden }) => !hidden)
   if (verb === 'Available') {
     const offered = devices.filter(({ backend, port }) => backend === dest && (arg === '' || arg === port))
     const lies = lying
