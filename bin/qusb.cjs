@@ -23,10 +23,13 @@ function read(file) {
   }
 }
 
+/** The commands that have a code cache of their own: they need more than a listing does (scripts/code-cache.cjs). */
+const ACTIONS = ['attach', 'detach', 'move', 'run']
+
 /** The code cache of a bundle; without one everything works, more slowly. */
 function readCache(file) {
   try {
-    return read(`${file}.cache`)
+    return read(`${file}${ACTIONS.includes(process.argv[2]) ? '.actions' : ''}.cache`)
   } catch {
     return undefined
   }

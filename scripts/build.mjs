@@ -25,7 +25,8 @@ try {
   await Promise.all([...bundles.map(makeBundle), makeLibrary(join(fresh, 'library.mjs'))])
   declareLibrary(join(fresh, 'types'))
   mkdirSync(dist, { recursive: true })
-  for (const bundle of cached) rmSync(join(dist, `${bundle}.cache`), { force: true })
+  const caches = cached.flatMap((bundle) => [`${bundle}.cache`, `${bundle}.actions.cache`])
+  for (const cache of caches) rmSync(join(dist, cache), { force: true })
   // A directory takes the place of an empty one only.
   rmSync(join(dist, 'types'), { recursive: true, force: true })
   for (const name of made) renameSync(join(fresh, name), join(dist, name))
@@ -35,9 +36,10 @@ try {
       stdio: ['ignore', 'ignore', 'inherit'],
       timeout: 60_000,
     })
-    if (made.status !== 0 || !existsSync(join(dist, `${bundle}.cache`)))
-      throw new Error(`no code cache of ${bundle} was made`)
+    if (made.status !== 0) throw new Error(`no code cache of ${bundle} was made`)
   }
+  const absent = caches.filter((cache) => !existsSync(join(dist, cache)))
+  if (absent.length > 0) throw new Error(`not made: ${absent.join(', ')}`)
 } finally {
   rmSync(fresh, { recursive: true, force: true })
 }

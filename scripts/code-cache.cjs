@@ -1,8 +1,9 @@
-// Makes the code cache of a bundle: `node scripts/code-cache.cjs BUNDLE` writes BUNDLE.cache.
+// Makes the code caches of a bundle: `node scripts/code-cache.cjs BUNDLE` writes BUNDLE.cache, and BUNDLE.actions.cache
+// for the commands that change who has what (bin/qusb.cjs): to read what only those need would cost each list 3 %.
 //
-// V8 compiles a function when it is first called, so the cache is taken after a run of what most runs do: a listing, in
-// JSON and drawn, of a backend that answers. The backend is this machine's own shell, on a tree with one device; qubesd
-// is a table of answers.
+// V8 compiles a function when it is first called, so a cache is taken after a run of what most runs do: a listing, in
+// JSON and drawn, of a backend that answers; then an attach and a detach. The qubes are
+// this machine's own shell, on a tree each, one with a device; qubesd is a table of answers.
 const fs = require('node:fs')
 const Module = require('node:module')
 const net = require('node:net')
@@ -13,42 +14,92 @@ const vm = require('node:vm')
 const root = path.dirname(__dirname)
 const file = path.resolve(process.argv[2])
 
-/** A site with one backend, whose qrexec-client runs on this machine what it is asked to run in the qube. */
-function makeSite(directory) {
-  const write = (name, content, mode) => {
-    const at = path.join(directory, name)
-    fs.mkdirSync(path.dirname(at), { recursive: true })
-    fs.writeFileSync(at, content, { mode })
-  }
-  const device = 'sys/devices/pci0000:00/0000:00:14.0/usb2/2-1'
+function write(file, content, mode) {
+  fs.mkdirSync(path.dirname(file), { recursive: true })
+  fs.writeFileSync(file, content, { mode })
+}
+
+/** A stick, as a qube's kernel shows it; without interfaces while usbip-host has it. */
+function plug(root, directory, { busnum, devnum, driver }) {
+  const at = path.join(root, directory)
+  const name = path.basename(at)
   const facts = {
     idVendor: '0781',
     idProduct: '5567',
     serial: '4C530001',
     manufacturer: 'SanDisk',
     product: 'Cruzer Blade',
-    busnum: '2',
-    devnum: '5',
+    busnum,
+    devnum,
     speed: '480',
     bDeviceClass: '00',
     bConfigurationValue: '1',
-    '2-1:1.0/bInterfaceClass': '08',
-    '2-1:1.0/bInterfaceSubClass': '06',
-    '2-1:1.0/bInterfaceProtocol': '50',
   }
-  for (const [name, value] of Object.entries(facts)) write(`root/${device}/${name}`, `${value}\n`)
-  fs.mkdirSync(path.join(directory, 'root/sys/bus/usb/devices'), { recursive: true })
-  fs.symlinkSync(`../../../../${device}`, path.join(directory, 'root/sys/bus/usb/devices/2-1'))
-  const published = '/qubes-usb-devices/2-1/desc = 0781:5567 SanDisk Cruzer\\\\x20Blade 4C530001'
-  write('bin/qubesdb-multiread', `#!/bin/sh\nprintf '%b\\n' '${published}'\n`, 0o755)
-  write('bin/qubesdb-read', '#!/bin/sh\necho sys-usb\n', 0o755)
-  write(
-    'qrexec-client',
-    `#!/bin/sh\nPATH='${directory}/bin':/usr/bin:/bin QUSB_ROOT='${directory}/root' exec /bin/sh\n`,
-    0o755,
-  )
-  write('run/qrexec.sys-usb', '')
-  write('state/state.json', '{"schema": 1, "bootId": "none", "attachments": []}\n')
+  if (driver === 'usb') {
+    facts[`${name}:1.0/bInterfaceClass`] = '08'
+    facts[`${name}:1.0/bInterfaceSubClass`] = '06'
+    facts[`${name}:1.0/bInterfaceProtocol`] = '50'
+  } else {
+    facts.usbip_status = '2'
+  }
+  for (const [fact, value] of Object.entries(facts)) write(path.join(at, fact), `${value}\n`)
+  fs.mkdirSync(path.join(root, 'sys/bus/usb/drivers', driver), { recursive: true })
+  fs.symlinkSync(path.join(root, 'sys/bus/usb/drivers', driver), path.join(at, 'driver'))
+  fs.mkdirSync(path.join(root, 'sys/bus/usb/devices'), { recursive: true })
+  fs.symlinkSync(at, path.join(root, 'sys/bus/usb/devices', name))
+}
+
+/** The trees of both qubes while the frontend has the device, or while it has not. */
+function makeWorld(directory, attached) {
+  const backend = path.join(directory, 'sys-usb')
+  const frontend = path.join(directory, 'work')
+  const at = '/qubes-usb-devices/2-1'
+  const published = [
+    `${at}/desc = 0781:5567 SanDisk Cruzer\\x20Blade 4C530001`,
+    `${at}/interfaces = :080650:`,
+  ]
+  const rows = ['hs  0000 004 000 00000000 000000 0-0', 'ss  0008 004 000 00000000 000000 0-0']
+  write(path.join(backend, 'etc/qubes-rpc/qubes.USB'), '')
+  for (const service of ['USBAttach', 'USBDetach'])
+    write(path.join(frontend, `etc/qubes-rpc/qubes.${service}`), '')
+  plug(backend, 'sys/devices/pci0000:00/0000:00:14.0/usb2/2-1', {
+    busnum: '2',
+    devnum: '5',
+    driver: attached ? 'usbip-host' : 'usb',
+  })
+  if (attached) {
+    published.push(`${at}/connected-to = work`)
+    rows[0] = 'hs  0000 006 003 00020005 000003 1-1'
+    plug(frontend, 'sys/devices/platform/vhci_hcd.0/usb1/1-1', { busnum: '1', devnum: '2', driver: 'usb' })
+    write(path.join(frontend, 'var/run/qubes/usb-import-sys-usb-2-1.state'), '0\n')
+  }
+  const status = ['hub port sta spd dev sockfd local_busid', ...rows]
+  write(path.join(frontend, 'sys/devices/platform/vhci_hcd.0/status'), `${status.join('\n')}\n`)
+  write(path.join(backend, 'qubesdb'), `${published.join('\n')}\n`)
+}
+
+/** A site with a backend and a frontend, whose qrexec-client runs on this machine what it is asked to run in a qube. */
+function makeSite(directory) {
+  makeWorld(path.join(directory, 'free'), false)
+  makeWorld(path.join(directory, 'attached'), true)
+  const programs = {
+    'bin/qubesdb-multiread': 'cat "$QUSB_ROOT/qubesdb"',
+    'bin/qubesdb-read': 'echo "$' + '{QUSB_ROOT##*/}"',
+    'qrexec-client': `
+case $* in
+*qubes.USBAttach*) : >'${directory}/moved' && exit ;;
+*qubes.USBDetach*) rm '${directory}/moved' && exit ;;
+esac
+world=free
+[ ! -e '${directory}/moved' ] || world=attached
+while [ "$1" != -d ]; do shift; done
+PATH='${directory}/bin':/usr/bin:/bin QUSB_ROOT='${directory}'/$world/$2 exec /bin/sh`,
+  }
+  for (const [name, text] of Object.entries(programs)) {
+    write(path.join(directory, name), `#!/bin/sh\n${text}\n`, 0o755)
+  }
+  for (const qube of ['sys-usb', 'work']) write(path.join(directory, `run/qrexec.${qube}`), '')
+  write(path.join(directory, 'state/state.json'), '{"schema": 1, "bootId": "none", "attachments": []}\n')
   for (const name of ['state', 'config', 'runtime', 'policy'])
     fs.mkdirSync(path.join(directory, name), { recursive: true })
   const site = {
@@ -62,7 +113,7 @@ function makeSite(directory) {
     runDir: path.join(directory, 'runtime'),
     qubesdSocket: path.join(directory, 'qubesd.sock'),
   }
-  write('site.json', JSON.stringify(site), 0o600)
+  write(path.join(directory, 'site.json'), JSON.stringify(site), 0o600)
   return path.join(directory, 'site.json')
 }
 
@@ -113,30 +164,40 @@ async function warmUp(directory) {
   const asked = new Set()
   const qubesd = await startQubesd(directory, asked)
   let printed = ''
-  process.stdout.write = (text) => {
+  const take = (text) => {
     printed += text
     return true
   }
-  for (const [isTTY, ...args] of [
-    [false, '--version'],
-    [true, 'list'],
-    [false, 'list'],
-    [false, 'list', '--json'],
-  ]) {
+  process.stdout.write = take
+  const tell = process.stderr.write
+  // What was not run is not in the cache: a run that ended early must not pass for one.
+  const run = async (expected, isTTY, ...args) => {
     process.stdout.isTTY = isTTY
     printed = ''
+    process.exitCode = 0
+    process.stderr.write = take
     await module.exports.main(args, root, path.relative(root, file))
-    // What was not run is not in the cache: a run that ended early must not pass for one.
-    const expected = args[0] === 'list' ? 'Cruzer Blade' : 'qusb/'
-    if (process.exitCode || !printed.includes(expected)) {
+    process.stderr.write = tell
+    if (!printed.includes(expected)) {
       throw new Error(`qusb ${args.join(' ')} ended with ${process.exitCode}, and printed ${printed}`)
     }
   }
-  qubesd.close()
+  const save = (name) => {
+    const temporary = `${name}.${process.pid}`
+    fs.writeFileSync(temporary, script.createCachedData())
+    fs.renameSync(temporary, name)
+  }
+  await run('qusb/', false, '--version')
+  await run('Cruzer Blade', true, 'list')
+  await run('Cruzer Blade', false, 'list')
+  await run('Cruzer Blade', false, 'list', '--json')
   for (const method of Object.keys(ANSWERS)) if (!asked.has(method)) throw new Error(`nobody asked ${method}`)
-  const temporary = `${file}.cache.${process.pid}`
-  fs.writeFileSync(temporary, script.createCachedData())
-  fs.renameSync(temporary, `${file}.cache`)
+  save(`${file}.cache`)
+  await run('Attached', false, 'attach', 'sys-usb', '2-1', 'work')
+  await run('Detached', false, 'detach', 'sys-usb', '2-1')
+  save(`${file}.actions.cache`)
+  process.exitCode = 0
+  qubesd.close()
 }
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'qusb-build-'))

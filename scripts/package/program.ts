@@ -61,6 +61,7 @@ export function collectEntries(root: string, built: Built): Entry[] {
     ...files,
     { kind: 'link', path: '/usr/bin/qusb', target: `..${HOME.slice('/usr'.length)}/bin/qusb.cjs` },
     { kind: 'made', path: `${HOME}/dist/qusb.cjs.cache`, mode: 0o644 },
+    { kind: 'made', path: `${HOME}/dist/qusb.cjs.actions.cache`, mode: 0o644 },
     ...directoriesOf(files).map((path): Entry => ({ kind: 'directory', path, mode: 0o755 })),
     // As `qusb setup dom0` makes them.
     { kind: 'directory', path: '/etc/qusb', mode: 0o2775, group: 'qubes' },

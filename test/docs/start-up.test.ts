@@ -36,8 +36,8 @@ function start(...args: string[]): { modules: string[]; rejected: unknown; stdou
 }
 
 describe('a start of the built program', () => {
-  it('takes the code cache', () => {
-    expect(start('--version').rejected).toBe(false)
+  it.each(['list', 'attach', 'detach', 'move', 'run'])('takes the code cache: %s', (command) => {
+    expect(start(command, '--help').rejected).toBe(false)
   })
 
   it('loads no network module, no cryptography and no readline to tell its version', () => {

@@ -155,20 +155,28 @@ describe.skipIf(!rpmbuild)('the package for dom0', () => {
 
   it('makes the code cache of the Node that is there, again for another, and nobody else can write it', () => {
     const bundle = join(root.dir, HOME, 'dist/qusb.cjs')
-    const cache = `${bundle}.cache`
-    const first = lstatSync(cache)
-    expect(first.size).toBeGreaterThan(100_000)
-    expect((first.mode & 0o777).toString(8)).toBe('644')
-    expect((statSync(dirname(cache)).mode & 0o777).toString(8)).toBe('755')
+    const caches = [`${bundle}.cache`, `${bundle}.actions.cache`]
+    const first = caches.map((cache) => lstatSync(cache))
+    for (const { size, mode } of first) {
+      expect(size).toBeGreaterThan(100_000)
+      expect((mode & 0o777).toString(8)).toBe('644')
+    }
+    expect((statSync(dirname(bundle)).mode & 0o777).toString(8)).toBe('755')
     const look = `
       const [bundle] = process.argv.slice(1)
       const fs = require('node:fs')
       const code = fs.readFileSync(bundle, 'latin1')
-      const script = new (require('node:vm').Script)(code, { filename: bundle, cachedData: fs.readFileSync(bundle + '.cache') })
-      process.stdout.write(String(script.cachedDataRejected))`
-    expect(spawnSync(process.execPath, ['-e', look, '--', bundle], { encoding: 'utf8' }).stdout).toBe('false')
+      for (const name of ['.cache', '.actions.cache']) {
+        const script = new (require('node:vm').Script)(code, { filename: bundle, cachedData: fs.readFileSync(bundle + name) })
+        process.stdout.write(script.cachedDataRejected + ' ')
+      }`
+    const looked = spawnSync(process.execPath, ['-e', look, '--', bundle], { encoding: 'utf8' })
+    expect(looked.stdout).toBe('false false ')
     expect(root.rpm('-U', makeNodePackage(work, '22.22.0'))).toEqual({ code: 0, said: '' })
-    expect(lstatSync(cache).ino).not.toBe(first.ino)
+    expect(caches.map((cache) => lstatSync(cache).ino === first[caches.indexOf(cache)]?.ino)).toEqual([
+      false,
+      false,
+    ])
     expect(root.rpm('-V', 'qusb')).toEqual({ code: 0, said: '' })
   })
 
@@ -272,15 +280,15 @@ describe.skipIf(!rpmbuild)('the package for dom0', () => {
     writeFileSync(file, JSON.stringify({ attachments }))
     // A cache that cannot be made again must not stay: it is of another bundle.
     const node = join(root.dir, 'usr/bin/node')
-    const cache = join(root.dir, HOME, 'dist/qusb.cjs.cache')
+    const caches = ['.cache', '.actions.cache'].map((name) => join(root.dir, HOME, `dist/qusb.cjs${name}`))
     renameSync(node, `${node}.away`)
     expect(root.rpm('-U', later)).toEqual({ code: 0, said: '' })
     expect(root.rpm('-q', 'qusb').said).toContain('qusb-99.0.0-')
-    expect(existsSync(cache)).toBe(false)
+    expect(caches.map((cache) => existsSync(cache))).toEqual([false, false])
     expect(qusb('--version').stdout).toContain('qusb/99.0.0')
     renameSync(`${node}.away`, node)
     expect(root.rpm('-U', '--replacepkgs', later)).toEqual({ code: 0, said: '' })
-    expect(existsSync(cache)).toBe(true)
+    expect(caches.map((cache) => existsSync(cache))).toEqual([true, true])
     expect(JSON.parse(qusb('list', '--attached', '--json').stdout)).toMatchObject({
       devices: [{ port: '2-1', attachedTo: 'work', drift: null, by: { rule: null } }],
       warnings: [],

@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path'
 
 /** What scriptlets and the making of the code cache run, by where it shall be. */
 const PROGRAMS =
-  'sh cat grep rm ls readlink timeout mkdir dirname basename tr head od stat flock sleep'.split(' ')
+  'sh cat grep sed rm ls readlink timeout mkdir dirname basename tr head od stat flock sleep'.split(' ')
 
 /** Debian's rpm always says that its own packages are another's. */
 const DEBIAN = /^rpm: (RPM should not be used directly|However assuming you know).*\n/gm

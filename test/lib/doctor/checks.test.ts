@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import vm from 'node:vm'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Check, Examination, Finding } from '../../../src/lib/doctor/check.ts'
 import { groupCheck } from '../../../src/lib/doctor/checks/dom0.ts'
@@ -55,11 +56,21 @@ describe('the code cache', () => {
     expect(await run(codeCacheCheck, { program: { bundle: built } })).toMatchObject({ state: 'ok' })
   })
 
+  const cacheOf = (file: string): Buffer => new vm.Script(readFileSync(file, 'latin1')).createCachedData()
+
   it('is missing, or of something else', async () => {
     writeFileSync(bundle, 'module.exports = 1')
     expect(await look()).toMatchObject({ state: 'warning', message: expect.stringContaining('there is no') })
-    writeFileSync(`${bundle}.cache`, 'garbage')
-    expect(await look()).toMatchObject({ state: 'warning', message: expect.stringContaining('is not used') })
+    for (const name of ['.cache', '.actions.cache']) {
+      writeFileSync(`${bundle}${name}`, 'garbage')
+      expect(await look()).toMatchObject({
+        state: 'warning',
+        message: expect.stringContaining('is not used'),
+      })
+      // Then the other one is to blame.
+      writeFileSync(`${bundle}${name}`, cacheOf(bundle))
+    }
+    expect(await look()).toMatchObject({ state: 'ok' })
   })
 })
 

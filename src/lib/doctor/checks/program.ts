@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import vm from 'node:vm'
-import { type Check, fault, warn, well } from '../check.ts'
+import { type Check, fault, orWell, warn, well } from '../check.ts'
 
 /** The same as in package.json, `engines`. */
 export const LEAST_NODE = '20.19.0'
@@ -30,28 +30,24 @@ export function isAtLeast(version: string, least: string): boolean {
   return true
 }
 
-/** Without its code cache qusb works, and starts in twice the time. */
+/** Without its code caches qusb works, and starts in twice the time. */
 export const codeCacheCheck: Check = {
   id: 'code-cache',
   title: 'V8 code cache',
   about: 'Whether the compiled form of qusb that makes it start fast is there, and fits.',
   run: ({ program: { bundle } }) => {
-    const file = `${bundle}.cache`
     const fix = 'Build qusb again (npm run build), or install its package again.'
-    const cachedData = readOrNothing(file)
-    if (cachedData === undefined) return [warn(`there is no ${file}: qusb starts more slowly`, { fix })]
-    // V8 takes a cache for exactly this text and this Node, and says so.
-    const { cachedDataRejected } = new vm.Script(readFileSync(bundle, 'latin1'), {
-      filename: bundle,
-      cachedData,
+    // One for the commands that change something, one for the others (scripts/code-cache.cjs).
+    const findings = [`${bundle}.cache`, `${bundle}.actions.cache`].flatMap((file) => {
+      const cachedData = readOrNothing(file)
+      if (cachedData === undefined) return [warn(`there is no ${file}: qusb starts more slowly`, { fix })]
+      // V8 takes a cache for exactly this text and this Node, and says so. Under a name that it has met it would not look.
+      const code = readFileSync(bundle, 'latin1')
+      const { cachedDataRejected } = new vm.Script(code, { filename: file, cachedData })
+      const why = `${file} is of another Node.js or another qusb, and is not used: qusb starts more slowly`
+      return cachedDataRejected === true ? [warn(why, { fix })] : []
     })
-    return cachedDataRejected === true
-      ? [
-          warn(`${file} is of another Node.js or another qusb, and is not used: qusb starts more slowly`, {
-            fix,
-          }),
-        ]
-      : [well('it fits')]
+    return orWell(findings, 'it fits')
   },
 }
 
