@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 
 const RULES = ['etc/udev/rules.d', 'run/udev/rules.d']
 const AT_BOOT = ['etc/tmpfiles.d', 'etc/systemd/system/multi-user.target.wants', 'rw/config/rc.local.d']
@@ -67,11 +68,15 @@ export class QubeSystem {
       detached: true,
       cwd: this.#root,
       env: this.#environment(),
-      stdio: ['ignore', 'ignore', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     })
     this.#running.add(child)
-    child.stderr.setEncoding('utf8').on('data', (text: string) => this.#log(text.trimEnd().slice(0, 500)))
+    // All that it starts inherits this end: what it leaves in the background must not outlive the qube either, or it takes
+    // the next one's files for its own.
+    const held = child.stdio[3] as Readable
+    held.on('error', () => {}).once('close', () => this.#running.delete(child))
+    held.resume()
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#log(text.trimEnd().slice(0, 500)))
     await once(child, 'exit')
-    this.#running.delete(child)
   }
 }
