@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import { execa } from 'execa'
 import { cleanStderr } from '../model/text.ts'
 
@@ -18,7 +17,7 @@ const OURS_TO_JUDGE = {
   env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' },
 } as const
 
-export type Program = ReturnType<typeof startProgram>
+type Program = ReturnType<typeof startProgram>
 
 /**
  * Starts a program without a limit: whoever reads its streams ends it, by `abandon`.
@@ -47,6 +46,19 @@ export function ifNotStarted(child: Program, then: () => void): void {
   child.on('error', then)
   // Of some failures to start (ENOTDIR, E2BIG) no event comes.
   if (child.pid === undefined) setImmediate(then)
+}
+
+/** Reads what a program says of itself, as much as counts. @returns how many bytes those are, and they, clean */
+export function readStderr({ stderr }: Program): { bytes(): number; text(): string | undefined } {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  stderr.on('error', () => {})
+  stderr.on('data', (chunk: Buffer) => {
+    if (bytes >= STDERR_LIMIT) return
+    chunks.push(chunk.subarray(0, STDERR_LIMIT - bytes))
+    bytes += chunk.length
+  })
+  return { bytes: () => bytes, text: () => cleanStderr(Buffer.concat(chunks).toString('utf8')) }
 }
 
 export interface ProgramCall {
@@ -88,9 +100,9 @@ export async function callProgram(
   return await new Promise<ProgramEnd>((settle) => {
     let settled = false
     const stdout: Buffer[] = []
-    const stderr: Buffer[] = []
     let stdoutBytes = 0
-    let stderrBytes = 0
+    const stderr = readStderr(child)
+    const heardBytes = (): number => stdoutBytes + stderr.bytes()
     let settleTimer: NodeJS.Timeout | undefined
 
     const finish = (end: ProgramEnd['end'], exitCode: number | null): void => {
@@ -100,33 +112,21 @@ export async function callProgram(
       clearTimeout(settleTimer)
       call.signal?.removeEventListener('abort', onAbort)
       if (end !== 'exit') abandon(child)
-      settle({
-        end,
-        exitCode,
-        stdout: Buffer.concat(stdout),
-        stderr: cleanStderr(Buffer.concat(stderr).toString('utf8')),
-      })
+      settle({ end, exitCode, stdout: Buffer.concat(stdout), stderr: stderr.text() })
     }
     const onAbort = (): void => finish('aborted', null)
     const timer = setTimeout(() => finish('timeout', null), call.timeoutMs)
+    // Before all else: an error of a program that is given up already would be nobody's.
+    ifNotStarted(child, () => finish('not-started', null))
     if (call.signal?.aborted === true) return onAbort()
     call.signal?.addEventListener('abort', onAbort, { once: true })
 
-    const read = (stream: Readable, take: (chunk: Buffer) => void): void => {
-      stream.on('data', take)
-      stream.on('error', () => {})
-    }
-    read(child.stdout, (chunk) => {
+    child.stdout.on('error', () => {})
+    child.stdout.on('data', (chunk: Buffer) => {
       stdoutBytes += chunk.length
       if (stdoutBytes > call.stdoutLimit) return finish('overflow', null)
       stdout.push(chunk)
     })
-    read(child.stderr, (chunk) => {
-      if (stderrBytes >= STDERR_LIMIT) return
-      stderr.push(chunk.subarray(0, STDERR_LIMIT - stderrBytes))
-      stderrBytes += chunk.length
-    })
-    ifNotStarted(child, () => finish('not-started', null))
     // `close` waits for the streams; a grandchild that keeps them must not hold us longer than a moment.
     child.once('close', (code, signal) => finish('exit', code ?? 128 + signalNumber(signal)))
     child.once('exit', (code, signal) => {
@@ -134,13 +134,13 @@ export async function callProgram(
         settleTimer = setTimeout(() => {
           // A process that was not let run finds its timer due before what waits to be read: read first.
           setImmediate(() => {
-            if (stdoutBytes + stderrBytes !== heard) return awaitSilence(stdoutBytes + stderrBytes)
+            if (heardBytes() !== heard) return awaitSilence(heardBytes())
             for (const stream of [child.stdout, child.stderr]) stream.destroy()
             finish('exit', code ?? 128 + signalNumber(signal))
           })
         }, EXIT_GRACE_MS)
       }
-      awaitSilence(stdoutBytes + stderrBytes)
+      awaitSilence(heardBytes())
     })
   })
 }

@@ -1,23 +1,42 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { build } from 'esbuild'
 import { afterAll, describe, expect, it } from 'vitest'
-import { callProgram, type ProgramEnd } from '../../../src/lib/host/call-program.ts'
+import { common } from '../../../scripts/bundle/options.mjs'
+import { callProgram, type ProgramCall, type ProgramEnd } from '../../../src/lib/host/call-program.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'qusb-call-'))
 afterAll(() => rmSync(scratch, { recursive: true }))
 writeFileSync(join(scratch, 'plain'), 'no program', { mode: 0o644 })
 
-const call = async (
-  file: string,
-  args: readonly string[],
-  options: Partial<Parameters<typeof callProgram>[2]> = {},
-): Promise<ProgramEnd> =>
-  await callProgram(file, args, { stdin: '', timeoutMs: 10_000, stdoutLimit: 1000, ...options })
-const sh = async (script: string, options: Partial<Parameters<typeof callProgram>[2]> = {}) =>
-  await call('/bin/sh', ['-c', script], options)
+/** With execa as the bundle changes it. The program comes with it, since all changes must find their files. */
+async function bundled(): Promise<typeof callProgram> {
+  const outfile = join(scratch, 'bundled.cjs')
+  const contents = `export { callProgram } from './src/lib/host/call-program.ts'\nexport * from './src/main.ts'`
+  await build({
+    ...common,
+    stdin: { contents, resolveDir: common.absWorkingDir ?? '' },
+    define: { __FAULT_POINTS__: 'false' },
+    outfile,
+  })
+  return createRequire(import.meta.url)(outfile).callProgram
+}
 
-describe('a program that is called', () => {
+describe.each([
+  ['', callProgram],
+  [', in the bundle', await bundled()],
+])('a program that is called%s', (_, called) => {
+  const call = async (
+    file: string,
+    args: readonly string[],
+    options: Partial<ProgramCall> = {},
+  ): Promise<ProgramEnd> =>
+    await called(file, args, { stdin: '', timeoutMs: 10_000, stdoutLimit: 1000, ...options })
+  const sh = async (script: string, options: Partial<ProgramCall> = {}) =>
+    await call('/bin/sh', ['-c', script], options)
+
   it.each([
     ['is not there', join(scratch, 'none'), []],
     ['may not be run', join(scratch, 'plain'), []],
@@ -68,6 +87,7 @@ describe('a program that is called', () => {
     giving.abort()
     expect(await given).toMatchObject({ end: 'aborted' })
     expect(await sh('exec sleep 60', { signal: giving.signal })).toMatchObject({ end: 'aborted' })
+    expect(await call(join(scratch, 'none'), [], { signal: giving.signal })).toMatchObject({ end: 'aborted' })
   })
 
   it('is over though a grandchild keeps its stdout, and what it wrote is read', async () => {
