@@ -2,8 +2,8 @@
 // for the commands that change who has what (bin/qusb.cjs): to read what only those need would cost each list 3 %.
 //
 // V8 compiles a function when it is first called, so a cache is taken after a run of what most runs do: a listing, in
-// JSON and drawn, of a backend that answers; then an attach and a detach. The qubes are
-// this machine's own shell, on a tree each, one with a device; qubesd is a table of answers.
+// JSON and drawn, of a backend that answers; then an attach and a detach. The qubes are this machine's own shell, on a tree
+// each, one with a device; qubesd is a table of answers.
 const fs = require('node:fs')
 const Module = require('node:module')
 const net = require('node:net')
@@ -84,7 +84,7 @@ function makeSite(directory) {
   makeWorld(path.join(directory, 'attached'), true)
   const programs = {
     'bin/qubesdb-multiread': 'cat "$QUSB_ROOT/qubesdb"',
-    'bin/qubesdb-read': 'echo "$' + '{QUSB_ROOT##*/}"',
+    'bin/qubesdb-read': `echo "\${QUSB_ROOT##*/}"`,
     'qrexec-client': `
 case $* in
 *qubes.USBAttach*) : >'${directory}/moved' && exit ;;
@@ -164,21 +164,16 @@ async function warmUp(directory) {
   const asked = new Set()
   const qubesd = await startQubesd(directory, asked)
   let printed = ''
-  const take = (text) => {
+  process.stdout.write = (text) => {
     printed += text
     return true
   }
-  process.stdout.write = take
-  const tell = process.stderr.write
   // What was not run is not in the cache: a run that ended early must not pass for one.
   const run = async (expected, isTTY, ...args) => {
     process.stdout.isTTY = isTTY
     printed = ''
-    process.exitCode = 0
-    process.stderr.write = take
     await module.exports.main(args, root, path.relative(root, file))
-    process.stderr.write = tell
-    if (!printed.includes(expected)) {
+    if (process.exitCode || !printed.includes(expected)) {
       throw new Error(`qusb ${args.join(' ')} ended with ${process.exitCode}, and printed ${printed}`)
     }
   }
@@ -196,7 +191,6 @@ async function warmUp(directory) {
   await run('Attached', false, 'attach', 'sys-usb', '2-1', 'work')
   await run('Detached', false, 'detach', 'sys-usb', '2-1')
   save(`${file}.actions.cache`)
-  process.exitCode = 0
   qubesd.close()
 }
 

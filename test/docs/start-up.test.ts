@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -13,20 +13,22 @@ writeFileSync(
   spy,
   `const vm = require('node:vm')
 const Script = vm.Script
-let rejected = 'not used'
+let rejected = 'not used', bytes = 0
 vm.Script = class extends Script {
   constructor(code, options) {
     super(code, options)
-    if (options?.cachedData) rejected = this.cachedDataRejected
+    if (!options?.cachedData) return
+    rejected = this.cachedDataRejected
+    bytes = options.cachedData.length
   }
 }
 process.on('exit', () => {
   const modules = process.moduleLoadList.filter((name) => name.startsWith('NativeModule ')).map((name) => name.slice(13))
-  require('node:fs').writeFileSync(process.env.SPY_FILE, JSON.stringify({ modules, rejected }))
+  require('node:fs').writeFileSync(process.env.SPY_FILE, JSON.stringify({ modules, rejected, bytes }))
 })`,
 )
 
-function start(...args: string[]): { modules: string[]; rejected: unknown; stdout: string } {
+function start(...args: string[]): { modules: string[]; rejected: unknown; bytes: number; stdout: string } {
   const file = join(directory, 'told.json')
   const { stdout } = spawnSync(process.execPath, ['--require', spy, resolve('bin/qusb.cjs'), ...args], {
     encoding: 'utf8',
@@ -36,8 +38,17 @@ function start(...args: string[]): { modules: string[]; rejected: unknown; stdou
 }
 
 describe('a start of the built program', () => {
-  it.each(['list', 'attach', 'detach', 'move', 'run'])('takes the code cache: %s', (command) => {
-    expect(start(command, '--help').rejected).toBe(false)
+  it('takes the code cache', () => {
+    expect(start('--version').rejected).toBe(false)
+  })
+
+  it.each([
+    ['list', 'dist/qusb.cjs.cache'],
+    ...['attach', 'detach', 'move', 'run'].map(
+      (command) => [command, 'dist/qusb.cjs.actions.cache'] as const,
+    ),
+  ] as const)('takes the one that was made for such commands: %s', (command, cache) => {
+    expect(start(command, '--help')).toMatchObject({ rejected: false, bytes: statSync(cache).size })
   })
 
   it('loads no network module, no cryptography and no readline to tell its version', () => {

@@ -167,16 +167,15 @@ describe.skipIf(!rpmbuild)('the package for dom0', () => {
       const fs = require('node:fs')
       const code = fs.readFileSync(bundle, 'latin1')
       for (const name of ['.cache', '.actions.cache']) {
-        const script = new (require('node:vm').Script)(code, { filename: bundle, cachedData: fs.readFileSync(bundle + name) })
+        const cachedData = fs.readFileSync(bundle + name)
+        // Under a name that it has met V8 would not look.
+        const script = new (require('node:vm').Script)(code, { filename: bundle + name, cachedData })
         process.stdout.write(script.cachedDataRejected + ' ')
       }`
     const looked = spawnSync(process.execPath, ['-e', look, '--', bundle], { encoding: 'utf8' })
     expect(looked.stdout).toBe('false false ')
     expect(root.rpm('-U', makeNodePackage(work, '22.22.0'))).toEqual({ code: 0, said: '' })
-    expect(caches.map((cache) => lstatSync(cache).ino === first[caches.indexOf(cache)]?.ino)).toEqual([
-      false,
-      false,
-    ])
+    for (const [i, cache] of caches.entries()) expect(lstatSync(cache).ino).not.toBe(first[i]?.ino)
     expect(root.rpm('-V', 'qusb')).toEqual({ code: 0, said: '' })
   })
 
