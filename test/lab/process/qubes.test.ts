@@ -1,5 +1,13 @@
-import { existsSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RunningLab } from '../../../src/lab/client.ts'
 import { attach, eventually, grant, inQube, type LabOfTest, openLabOfTest } from '../lab-fixture.ts'
@@ -125,9 +133,25 @@ describe('states', () => {
     grant(lab, 'work', '1-1', 'off')
     const call = () => lab.call('work', 'root:QUBESRPC qubes.USBAttach dom0', 'off 1-1\n')
     expect((await call()).code).toBe(126)
-    const { writeFileSync } = await import('node:fs')
     writeFileSync(grant(lab, 'work', '1-1', 'off'), 'qubes.USB +1-1 work off allow user=root\n')
     expect((await call()).code).toBe(0)
+  })
+})
+
+describe('the end of a qube', () => {
+  it('is the end of what it has left in the background', async () => {
+    const script = root('rw/config/rc.local.d/50-left.rc', 'sys-old')
+    mkdirSync(dirname(script), { recursive: true })
+    writeFileSync(script, '#!/bin/sh\nsleep 120 &\necho $! >"$QUSB_ROOT/run/left.pid"\n', { mode: 0o755 })
+    await lab.fault('restart', 'sys-old')
+    rmSync(script)
+    const left = `/proc/${read('run/left.pid', 'sys-old').trim()}`
+    expect(existsSync(left)).toBe(true)
+    await lab.fault('restart', 'sys-old')
+    await eventually(
+      () => existsSync(left),
+      (runs) => !runs,
+    )
   })
 })
 
