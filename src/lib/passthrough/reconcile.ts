@@ -3,8 +3,6 @@ import { isSame } from '../model/device.ts'
 import type { QrexecSocket } from '../qubes/qrexec.ts'
 import { type Moment, readMoment } from '../site/moment.ts'
 import type { Context } from './context.ts'
-import { endRecords } from './journal.ts'
-import { clearLeftover } from './leftover.ts'
 import { deviceAt, type Look, lookAt } from './look.ts'
 import type { DevicePlace } from './place-locks.ts'
 import type { Warning } from './results.ts'
@@ -78,6 +76,11 @@ export async function reconcile(
     context,
     new Set(suspected.filter(({ how }) => BY_LOOK.includes(how)).map(({ record }) => record.backend)),
   )
+  // Seldom needed.
+  const [{ endRecords }, { clearLeftover }] = await Promise.all([
+    import('./journal.ts'),
+    import('./leftover.ts'),
+  ])
   const known = suspected.map(({ record }) => record)
   const ended = await endRecords(context, await findEnded(context, known, again), { phase: 'attached' })
   await Promise.all(
