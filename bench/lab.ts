@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { type RunningLab, startLab } from '../src/lab/client.ts'
 import type { LabFileText } from '../src/lab/file/schema.ts'
 import { makeMarker, renderProbe } from '../src/lib/qubes/survey.ts'
-import { type Site, siteSchema } from '../src/lib/site/site.ts'
+import { type Site, siteFrom } from '../src/lib/site/site.ts'
 
 /** The built program, and files of ours that are run as they are. */
 export const PROGRAM = resolve('bin/qusb.cjs')
@@ -37,7 +37,7 @@ export async function withLab(
   try {
     const probe = join(directory, 'probe')
     writeFileSync(probe, renderProbe(makeMarker()))
-    const site = siteSchema.parse(JSON.parse(readFileSync(lab.site, 'utf8')))
+    const site = siteFrom(JSON.parse(readFileSync(lab.site, 'utf8')))
     await work({ lab, site, env: { QUSB_SITE: lab.site }, probe })
   } finally {
     await lab.down()

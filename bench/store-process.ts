@@ -1,12 +1,12 @@
 // One of the store benchmark's processes: `store-process SITE_FILE read|update ID`. Prints times in ms, as JSON.
 import { readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { siteSchema } from '../src/lib/site/site.ts'
+import { siteFrom } from '../src/lib/site/site.ts'
 import { acquireLock } from '../src/lib/store/lock.ts'
 import { readState, updateState } from '../src/lib/store/store.ts'
 
 const [siteFile = '', what = '', id = ''] = process.argv.slice(2)
-const site = siteSchema.parse(JSON.parse(readFileSync(siteFile, 'utf8')))
+const site = siteFrom(JSON.parse(readFileSync(siteFile, 'utf8')))
 
 /** The kernel's monotonic clock, which all processes share. */
 function now(): number {

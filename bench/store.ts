@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { build } from 'esbuild'
 import { type AttachmentRecord, attachmentRecordSchema } from '../src/lib/model/attachment.ts'
-import { type Site, siteSchema } from '../src/lib/site/site.ts'
+import { type Site, siteFrom } from '../src/lib/site/site.ts'
 import { acquireLock } from '../src/lib/store/lock.ts'
 import { readState, stateFileOf, updateState } from '../src/lib/store/store.ts'
 
@@ -61,7 +61,7 @@ function makePlace(root: string, program: string, name: string): Place {
   const paths = { stateDir: join(root, name), runDir: join(root, `${name}-run`) }
   const siteFile = join(root, `${name}.json`)
   writeFileSync(siteFile, JSON.stringify(paths))
-  return { site: siteSchema.parse(paths), siteFile, program }
+  return { site: siteFrom(paths), siteFile, program }
 }
 
 async function measureSize(place: Place, size: number): Promise<Record<string, number>> {

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { withDefaults } from '../../src/lib/view/schemas.ts'
 
 /** A field of a JSON file, as a manual shows it. */
 export interface Field {
@@ -16,16 +17,19 @@ export interface Field {
 type JsonSchema = z.core.JSONSchema.JSONSchema
 
 /**
- * The fields of a file, with those of objects inside it: values and defaults from its schema, meanings from a table.
+ * The fields of a file, with those of objects inside it: values from its schema, meanings from a table.
  * @param io whether what has a default may be left out (a file that people write) or is there (one that qusb writes)
+ * @param defaults what holds where one is left out
  * @throws Error for a field without a meaning, and for a meaning without a field
  */
 export function describeFields(
   schema: z.ZodMiniType,
   meanings: Readonly<Record<string, string>>,
   io: 'input' | 'output',
+  defaults?: object,
 ): Field[] {
-  const fields = flatten(z.toJSONSchema(schema, { io, reused: 'inline' }), '').map(([name, field]): Field => {
+  const described = withDefaults(z.toJSONSchema(schema, { io, reused: 'inline' }), defaults)
+  const fields = flatten(described, '').map(([name, field]): Field => {
     const meaning = meanings[name]
     if (meaning === undefined) throw new Error(`field-words.ts has no words for the field ${name}`)
     return {

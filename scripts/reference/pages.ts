@@ -9,8 +9,8 @@ import { RULE_FILE_LIMIT } from '../../src/lib/rules/load.ts'
 import { OPTIONS, valuesOf } from '../../src/lib/rules/options.ts'
 import { RULES_LIMIT } from '../../src/lib/rules/parse.ts'
 import { ACTIONS, type Action } from '../../src/lib/rules/rule.ts'
-import { configSchema } from '../../src/lib/site/config.ts'
-import { siteSchema } from '../../src/lib/site/site.ts'
+import { configFileSchema, DEFAULT_CONFIG } from '../../src/lib/site/config.ts'
+import { QUBES_OS, siteFileSchema } from '../../src/lib/site/site.ts'
 import { describeErrors } from './error-words.ts'
 import { ALIAS_WORDS, CONFIG_WORDS, EVENT_WORDS, RECORD_WORDS, SITE_WORDS } from './field-words.ts'
 import { describeFields, type Field } from './fields.ts'
@@ -96,8 +96,8 @@ const PAGES: Readonly<Record<string, () => Record<string, string[]>>> = {
     ),
   }),
   'qusb.json.5': () => ({
-    '@CONFIG@': fieldList(describeFields(configSchema, CONFIG_WORDS, 'input')),
-    '@SITE@': fieldList(describeFields(siteSchema, SITE_WORDS, 'input')),
+    '@CONFIG@': fieldList(describeFields(configFileSchema(), CONFIG_WORDS, 'input', DEFAULT_CONFIG)),
+    '@SITE@': fieldList(describeFields(siteFileSchema(), SITE_WORDS, 'input', QUBES_OS)),
     '@ALIAS@': fieldList(describeFields(namedDeviceSchema, ALIAS_WORDS, 'output')),
     '@RECORD@': fieldList(describeFields(attachmentRecordSchema, RECORD_WORDS, 'output')),
     '@EVENT@': fieldList(describeFields(historyEventSchema, EVENT_WORDS, 'output')),

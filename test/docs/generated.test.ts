@@ -46,9 +46,9 @@ describe('the README', () => {
   })
 
   it('shows a configuration that is valid', async () => {
-    const { configSchema } = await import('../../src/lib/site/config.ts')
+    const { configFileSchema } = await import('../../src/lib/site/config.ts')
     const example = /```json\n(.*?)```/s.exec(readme)?.[1] ?? ''
-    expect(() => configSchema.parse(JSON.parse(example))).not.toThrow()
+    expect(() => configFileSchema().parse(JSON.parse(example))).not.toThrow()
   })
 
   it('leads only to files that are there', () => {

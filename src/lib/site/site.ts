@@ -4,70 +4,84 @@ import * as z from 'zod/mini'
 import { QusbError } from '../errors.ts'
 import { ONCE, tellFirstIssue } from '../model/parsing.ts'
 
-const path = z
-  .string()
-  .check(z.refine((text) => isAbsolute(text) && !text.includes('\0'), 'must be an absolute path'))
+/** Where Qubes OS 4.3 keeps things in dom0. */
+export const QUBES_OS = {
+  qrexecClient: '/usr/bin/qrexec-client',
+  /** What a qube other than dom0 calls services with. */
+  qrexecClientVm: '/usr/bin/qrexec-client-vm',
+  /** The `qrexec.NAME` sockets. */
+  qubesRunDir: '/var/run/qubes',
+  /** Receives grants. */
+  policyDir: '/run/qubes/policy.d',
+  /** All directories whose policy counts, the one that shadows first. */
+  policyReadDirs: ['/run/qubes/policy.d', '/etc/qubes/policy.d'],
+  /** Where qubesd puts its own grants: one left behind is worth reporting. */
+  oldPolicyDir: '/etc/qubes-rpc/policy',
+  /** Says what policy would decide, without a call; looked for, not required. */
+  policyExec: '/usr/bin/qrexec-policy-exec',
+  stateDir: '/var/lib/qusb',
+  configDir: '/etc/qusb',
+  /** Locks and sockets: gone after a reboot. */
+  runDir: '/run/qusb',
+  qubesdSocket: '/var/run/qubesd.sock',
+  usbIds: '/usr/share/hwdata/usb.ids',
+  /** Where `qusb setup dom0` says that runDir is to be made at every boot (tmpfiles.d(5)). */
+  tmpfilesDir: '/etc/tmpfiles.d',
+  /** The qrexec services of dom0. */
+  rpcDir: '/etc/qubes-rpc',
+  /** Policy that stays over a reboot. */
+  keptPolicyDir: '/etc/qubes/policy.d',
+  unitDir: '/etc/systemd/system',
+  /** What `qusb setup backend` has installed, and where: root's alone. */
+  setupDir: '/var/lib/qusb-setup',
+  flock: '/usr/bin/flock',
+  /** What asks and tells on the desktop; looked for, not required. */
+  zenity: '/usr/bin/zenity',
+  kdialog: '/usr/bin/kdialog',
+  notifySend: '/usr/bin/notify-send',
+  sh: '/bin/sh',
+  /** Changes with every boot of dom0. */
+  bootIdFile: '/proc/sys/kernel/random/boot_id',
+  uptimeFile: '/proc/uptime',
+  limits: {
+    /** The most a backend may answer to a survey, bytes. */
+    surveyBytes: 256 * 1024,
+    /** How long a survey of one backend may take, ms. */
+    surveyMs: 5000,
+    /** How long qrexec may take to connect, seconds. */
+    connectSeconds: 3,
+  },
+}
+
+/** Where this dom0 keeps things, and how long it waits. */
+export type Site = typeof QUBES_OS & {
+  /** What this qube is called, where that is not its host name. */
+  qubeName?: string | undefined
+}
 
 /**
- * Where this dom0 keeps things. The defaults are those of Qubes OS 4.3; each may be replaced by the file that
- * QUSB_SITE names, and nothing else may be in that file.
+ * What the file that QUSB_SITE names may say instead, and nothing else may be in it. Made when there is a file: it takes
+ * as long as all of a listing's parsing.
  */
-export const siteSchema = z.strictObject({
-  qrexecClient: z._default(path, '/usr/bin/qrexec-client'),
-  /** What a qube other than dom0 calls services with. */
-  qrexecClientVm: z._default(path, '/usr/bin/qrexec-client-vm'),
-  /** What this qube is called, where that is not its host name. */
-  qubeName: z.optional(z.string().check(z.maxLength(31))),
-  /** The `qrexec.NAME` sockets. */
-  qubesRunDir: z._default(path, '/var/run/qubes'),
-  /** Receives grants. */
-  policyDir: z._default(path, '/run/qubes/policy.d'),
-  /** All directories whose policy counts, the one that shadows first. */
-  policyReadDirs: z._default(z.array(path).check(z.minLength(1)), [
-    '/run/qubes/policy.d',
-    '/etc/qubes/policy.d',
-  ]),
-  /** Where qubesd puts its own grants: one left behind is worth reporting. */
-  oldPolicyDir: z._default(path, '/etc/qubes-rpc/policy'),
-  /** Says what policy would decide, without a call; looked for, not required. */
-  policyExec: z._default(path, '/usr/bin/qrexec-policy-exec'),
-  stateDir: z._default(path, '/var/lib/qusb'),
-  configDir: z._default(path, '/etc/qusb'),
-  /** Locks and sockets: gone after a reboot. */
-  runDir: z._default(path, '/run/qusb'),
-  qubesdSocket: z._default(path, '/var/run/qubesd.sock'),
-  usbIds: z._default(path, '/usr/share/hwdata/usb.ids'),
-  /** Where `qusb setup dom0` says that runDir is to be made at every boot (tmpfiles.d(5)). */
-  tmpfilesDir: z._default(path, '/etc/tmpfiles.d'),
-  /** The qrexec services of dom0. */
-  rpcDir: z._default(path, '/etc/qubes-rpc'),
-  /** Policy that stays over a reboot. */
-  keptPolicyDir: z._default(path, '/etc/qubes/policy.d'),
-  unitDir: z._default(path, '/etc/systemd/system'),
-  /** What `qusb setup backend` has installed, and where: root's alone. */
-  setupDir: z._default(path, '/var/lib/qusb-setup'),
-  flock: z._default(path, '/usr/bin/flock'),
-  /** What asks and tells on the desktop; looked for, not required. */
-  zenity: z._default(path, '/usr/bin/zenity'),
-  kdialog: z._default(path, '/usr/bin/kdialog'),
-  notifySend: z._default(path, '/usr/bin/notify-send'),
-  sh: z._default(path, '/bin/sh'),
-  /** Changes with every boot of dom0. */
-  bootIdFile: z._default(path, '/proc/sys/kernel/random/boot_id'),
-  uptimeFile: z._default(path, '/proc/uptime'),
-  limits: z.prefault(
-    z.strictObject({
-      /** The most a backend may answer to a survey, bytes. */
-      surveyBytes: z._default(z.int().check(z.minimum(4096), z.maximum(16 * 1024 * 1024)), 256 * 1024),
-      /** How long a survey of one backend may take, ms. */
-      surveyMs: z._default(z.int().check(z.minimum(100), z.maximum(60_000)), 5000),
-      /** How long qrexec may take to connect, seconds. */
-      connectSeconds: z._default(z.int().check(z.minimum(1), z.maximum(60)), 3),
-    }),
-    {},
-  ),
-})
-export type Site = z.infer<typeof siteSchema>
+export function siteFileSchema() {
+  const path = z
+    .string()
+    .check(z.refine((text) => isAbsolute(text) && !text.includes('\0'), 'must be an absolute path'))
+  const maybePath = z.optional(path)
+  const paths = Object.fromEntries(Object.keys(QUBES_OS).map((name) => [name, maybePath]))
+  return z.strictObject({
+    ...(paths as Record<keyof typeof QUBES_OS, typeof maybePath>),
+    policyReadDirs: z.optional(z.array(path).check(z.minLength(1))),
+    qubeName: z.optional(z.string().check(z.maxLength(31))),
+    limits: z.optional(
+      z.strictObject({
+        surveyBytes: z.optional(z.int().check(z.minimum(4096), z.maximum(16 * 1024 * 1024))),
+        surveyMs: z.optional(z.int().check(z.minimum(100), z.maximum(60_000))),
+        connectSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(60))),
+      }),
+    ),
+  })
+}
 
 /** The most a site or configuration file may hold, bytes. */
 const FILE_LIMIT = 64 * 1024
@@ -78,12 +92,17 @@ const FILE_LIMIT = 64 * 1024
  * @throws QusbError USAGE when the file cannot be read, is not valid, or could have been written by others
  */
 export function loadSite(siteFile: string | undefined): Site {
-  if (siteFile === undefined || siteFile === '') return siteSchema.parse({}, ONCE)
+  if (siteFile === undefined || siteFile === '') return QUBES_OS
   const file = resolve(siteFile)
   const isRoot = process.getuid?.() === 0
   if (isRoot) refuseWritableByOthers(file)
   const content = readSmallFile(file, 'QUSB_SITE')
-  return parseJsonFile(siteSchema, content, file)
+  return siteFrom(parseJsonFile(siteFileSchema(), content, file))
+}
+
+/** A site that is as Qubes OS's, but for what is said. */
+export function siteFrom(said: z.infer<ReturnType<typeof siteFileSchema>>): Site {
+  return { ...QUBES_OS, ...said, limits: { ...QUBES_OS.limits, ...said.limits } } as Site
 }
 
 /** Root runs what the site names, so the file and every directory above it must be root's alone. */

@@ -3,10 +3,12 @@ import { doctorResultSchema } from '../doctor/results.ts'
 import { RESULT_SCHEMAS } from '../passthrough/results.ts'
 import { ALIAS_RESULT_SCHEMAS } from '../rules/alias-results.ts'
 import { RULE_SCHEMAS } from '../rules/results.ts'
-import { configSchema } from '../site/config.ts'
-import { siteSchema } from '../site/site.ts'
+import { configFileSchema, DEFAULT_CONFIG } from '../site/config.ts'
+import { QUBES_OS, siteFileSchema } from '../site/site.ts'
 import { aliasFileSchema } from '../store/aliases.ts'
 import { stateSchema } from '../store/state.ts'
+
+type JsonSchema = z.core.JSONSchema.JSONSchema
 
 /** A published schema: of a document that a command prints, or of a file. */
 interface Published {
@@ -14,13 +16,27 @@ interface Published {
   schema: z.ZodMiniType
   /** Files are described as a person may write them: what has a default may be left out. */
   io: 'input' | 'output'
+  /** What holds where a file leaves something out. */
+  defaults?: object
 }
 
-const FILES: Record<string, Published> = {
-  aliases: { description: 'the aliases, aliases.json in /etc/qusb', schema: aliasFileSchema, io: 'input' },
-  config: { description: 'the configuration, config.json in /etc/qusb', schema: configSchema, io: 'input' },
-  site: { description: 'a site file, see QUSB_SITE', schema: siteSchema, io: 'input' },
-  state: { description: 'the store, state.json in /var/lib/qusb', schema: stateSchema, io: 'output' },
+function files(): Record<string, Published> {
+  return {
+    aliases: { description: 'the aliases, aliases.json in /etc/qusb', schema: aliasFileSchema, io: 'input' },
+    config: {
+      description: 'the configuration, config.json in /etc/qusb',
+      schema: configFileSchema(),
+      defaults: DEFAULT_CONFIG,
+      io: 'input',
+    },
+    site: {
+      description: 'a site file, see QUSB_SITE',
+      schema: siteFileSchema(),
+      defaults: QUBES_OS,
+      io: 'input',
+    },
+    state: { description: 'the store, state.json in /var/lib/qusb', schema: stateSchema, io: 'output' },
+  }
 }
 
 function published(): Record<string, Published> {
@@ -41,7 +57,7 @@ function published(): Record<string, Published> {
       io: 'output',
     },
   ])
-  return { ...Object.fromEntries(results), ...FILES }
+  return { ...Object.fromEntries(results), ...files() }
 }
 
 /** The names of the published schemas, and what each is of. */
@@ -58,5 +74,16 @@ export function jsonSchema(name: string): object | undefined {
   const found = Object.hasOwn(all, name) ? all[name] : undefined
   if (found === undefined) return undefined
   const schema = z.toJSONSchema(found.schema, { io: found.io, reused: 'ref' })
-  return { title: `qusb ${name}`, description: found.description, ...schema }
+  return { title: `qusb ${name}`, description: found.description, ...withDefaults(schema, found.defaults) }
+}
+
+/** A JSON Schema of an object that tells what holds where something is left out. */
+export function withDefaults(schema: JsonSchema, defaults: object = {}): JsonSchema {
+  const properties = Object.entries(schema.properties ?? {}).map(([name, property]) => {
+    const value: unknown = defaults[name as keyof typeof defaults]
+    if (value === undefined || typeof property !== 'object') return [name, property]
+    const isObject = property.properties !== undefined && typeof value === 'object' && value !== null
+    return [name, isObject ? withDefaults(property, value) : { ...property, default: value }]
+  })
+  return schema.properties === undefined ? schema : { ...schema, properties: Object.fromEntries(properties) }
 }

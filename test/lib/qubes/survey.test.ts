@@ -6,7 +6,7 @@ import type { QubeName } from '../../../src/lib/model/names.ts'
 import type { Port } from '../../../src/lib/model/port.ts'
 import { givingBack, givingBackWhenReleased } from '../../../src/lib/qubes/root-shell.ts'
 import { makeMarker, renderProbe, type SurveyResult, surveyQube } from '../../../src/lib/qubes/survey.ts'
-import { type Site, siteSchema } from '../../../src/lib/site/site.ts'
+import { type Site, siteFrom } from '../../../src/lib/site/site.ts'
 import { QubeTree } from './qube-tree.ts'
 
 const QUBE = 'sys-usb' as QubeName
@@ -29,7 +29,7 @@ function siteOf(script: string, limits: Partial<Site['limits']> = {}): Site {
   const shell = `qube() { env QUSB_ROOT='${tree.root}' PATH='${bin}':/usr/bin:/bin sh; }`
   writeFileSync(client, `#!/bin/sh\ndir='${dir}'\necho "$*" >'${dir}/args'\n${shell}\n${script}\n`)
   chmodSync(client, 0o755)
-  return siteSchema.parse({
+  return siteFrom({
     qrexecClient: client,
     limits: { surveyMs: 20_000, connectSeconds: 5, ...limits },
   })
@@ -127,7 +127,7 @@ describe('a qube that does not', () => {
     ['its directory is a file', '/etc/passwd/qrexec-client'],
     ['it cannot be run', '/etc/passwd'],
   ])('no client: %s', async (_, qrexecClient) => {
-    const site = siteSchema.parse({ qrexecClient, limits: { surveyMs: 5000 } })
+    const site = siteFrom({ qrexecClient, limits: { surveyMs: 5000 } })
     expect(failureOf(await surveyQube(site, QUBE))).toMatchObject({
       code: 'NOT_FOUND',
       message: `cannot run ${qrexecClient}`,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { describeProblem, loadRules, requireRules } from '../../../src/lib/rules/load.ts'
-import { siteSchema } from '../../../src/lib/site/site.ts'
+import { siteFrom } from '../../../src/lib/site/site.ts'
 
 /** A site with these files of rules. */
 function siteWith(files: Record<string, string>) {
@@ -12,7 +12,7 @@ function siteWith(files: Record<string, string>) {
   const directory = join(configDir, 'rules.d')
   mkdirSync(directory)
   for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content)
-  return { site: siteSchema.parse({ configDir }), directory }
+  return { site: siteFrom({ configDir }), directory }
 }
 
 const GOOD = '* * work allow\n'

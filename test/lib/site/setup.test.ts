@@ -14,7 +14,7 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { carryOut, findGroup, planSetup, tmpfilesContent } from '../../../src/lib/site/setup.ts'
-import { type Site, siteSchema } from '../../../src/lib/site/site.ts'
+import { type Site, siteFrom } from '../../../src/lib/site/site.ts'
 
 // Whoever runs the tests owns what is set up: root is not needed to see what is done.
 const { uid, gid } = userInfo()
@@ -26,7 +26,7 @@ let site: Site
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'qusb-setup-'))
   for (const parent of ['etc', 'run', 'var']) mkdirSync(join(root, parent), { mode: 0o755 })
-  site = siteSchema.parse({
+  site = siteFrom({
     stateDir: join(root, 'var/qusb'),
     configDir: join(root, 'etc/qusb'),
     runDir: join(root, 'run/qusb'),

@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type HistoryEvent, historyEventSchema } from '../../../src/lib/model/event.ts'
-import { configSchema } from '../../../src/lib/site/config.ts'
+import { configFrom } from '../../../src/lib/site/config.ts'
 import { appendHistory, readHistory } from '../../../src/lib/store/history.ts'
 import { buildWorker, startWorker, type WorkerProgram } from './run-worker.ts'
 import { makeSite, type TemporarySite } from './temporary-site.ts'
@@ -24,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(() => program.remove())
 
-const config = configSchema.parse({}).history
+const config = configFrom({}).history
 const small = { ...config, events: 10 }
 
 function makeEvent(number: number, changes: Record<string, unknown> = {}): HistoryEvent {

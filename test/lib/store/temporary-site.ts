@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type AttachmentRecord, attachmentRecordSchema } from '../../../src/lib/model/attachment.ts'
-import { type Site, siteSchema } from '../../../src/lib/site/site.ts'
+import { type Site, siteFrom } from '../../../src/lib/site/site.ts'
 
 export interface TemporarySite extends Site {
   /** What the worker reads to find the same site. */
@@ -21,7 +21,7 @@ export function makeSite(): TemporarySite {
   const paths = { stateDir: join(root, 'state'), runDir: join(root, 'run'), bootIdFile }
   const siteFile = join(root, 'site.json')
   writeFileSync(siteFile, JSON.stringify(paths))
-  return { ...siteSchema.parse(paths), siteFile }
+  return { ...siteFrom(paths), siteFile }
 }
 
 /** A valid record; its id is made of a number. */

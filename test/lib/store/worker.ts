@@ -5,14 +5,14 @@ import type { AttachmentRecord } from '../../../src/lib/model/attachment.ts'
 import type { HistoryEvent } from '../../../src/lib/model/event.ts'
 import type { QubeName } from '../../../src/lib/model/names.ts'
 import type { Port } from '../../../src/lib/model/port.ts'
-import { siteSchema } from '../../../src/lib/site/site.ts'
+import { siteFrom } from '../../../src/lib/site/site.ts'
 import { appendHistory } from '../../../src/lib/store/history.ts'
 import { acquireLock } from '../../../src/lib/store/lock.ts'
 import { lockDevice } from '../../../src/lib/store/place-lock.ts'
 import { readState, updateState } from '../../../src/lib/store/store.ts'
 
 const [siteFile = '', what = '', ...args] = process.argv.slice(2)
-const site = siteSchema.parse(JSON.parse(readFileSync(siteFile, 'utf8')))
+const site = siteFrom(JSON.parse(readFileSync(siteFile, 'utf8')))
 
 function say(line: string): void {
   writeSync(1, `${line}\n`)

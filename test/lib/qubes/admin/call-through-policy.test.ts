@@ -5,14 +5,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { QubeName } from '../../../../src/lib/model/names.ts'
 import { callAdmin } from '../../../../src/lib/qubes/admin/call.ts'
 import { streamEvents } from '../../../../src/lib/qubes/admin/event-stream.ts'
-import { type Site, siteSchema } from '../../../../src/lib/site/site.ts'
+import { type Site, siteFrom } from '../../../../src/lib/site/site.ts'
 import { until } from '../../../e2e/program.ts'
 
 let dir: string
 let site: Site
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'qusb-policy-'))
-  site = siteSchema.parse({
+  site = siteFrom({
     qrexecClient: join(dir, 'none'),
     qubesdSocket: join(dir, 'none.sock'),
     qrexecClientVm: join(dir, 'client-vm'),

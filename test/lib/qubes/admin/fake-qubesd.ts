@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Site, siteSchema } from '../../../../src/lib/site/site.ts'
+import { type Site, siteFrom } from '../../../../src/lib/site/site.ts'
 
 /** A qubesd of which a test says, byte for byte, what it answers. An unexpected request is kept in `unexpected`. */
 export interface FakeQubesd {
@@ -27,7 +27,7 @@ export async function startFakeQubesd(reply: (request: string) => Reply | undefi
   const sockets = new Set<Socket>()
   let server: Server | undefined
   const fake: FakeQubesd = {
-    site: siteSchema.parse({ qubesdSocket: path }),
+    site: siteFrom({ qubesdSocket: path }),
     requests: [],
     unexpected: [],
     open: 0,
