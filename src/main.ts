@@ -43,5 +43,5 @@ export async function main(args: string[], root: string, bundle: string): Promis
     return await complete(args.slice(1), root)
   }
   const { runProgram } = await import('./cli/run.ts')
-  await runProgram(args, root, bundle)
+  await runProgram(args, root, bundle, COMMANDS)
 }
