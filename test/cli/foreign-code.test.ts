@@ -34,16 +34,18 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 it.each([
-  ['XDG_DATA_HOME', ''],
-  ['QUSB_DATA_DIR', 'qusb'],
-])('no code is run that a data directory names: %s', (variable, below) => {
+  ['XDG_DATA_HOME', '', '--version', /^qusb\/\S+ \S+ \S+\n$/],
+  ['QUSB_DATA_DIR', 'qusb', '--version', /^qusb\/\S+ \S+ \S+\n$/],
+  // A command that is named outright goes another way.
+  ['XDG_DATA_HOME', '', 'schema', /^list /m],
+])('no code is run that a data directory names: %s, %s, %s', (variable, below, word, expected) => {
   const env = { ...process.env, [variable]: join(directory, below), NODE_ENV: 'development' }
-  const { stdout, stderr, status } = spawnSync(process.execPath, [PROGRAM, '--version'], {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [PROGRAM, word], {
     env,
     encoding: 'utf8',
   })
   expect({ stdout, stderr, status }).toEqual({
-    stdout: expect.stringMatching(/^qusb\/\S+ \S+ \S+\n$/),
+    stdout: expect.stringMatching(expected),
     stderr: '',
     status: 0,
   })
