@@ -37,9 +37,8 @@ function readCache(file) {
 
 /**
  * Loads a bundle from its code cache: half the start-up time is otherwise spent compiling. Its text is the function that
- * Node puts around a module (scripts/bundle/make.mjs), in ASCII. The module is registered under its file name, since
- * oclif requires the bundle a second time. A cache made by another Node, or for another bundle, is rejected by V8 and the
- * bundle compiled as usual.
+ * Node puts around a module (scripts/bundle/make.mjs), in ASCII. A cache made by another Node, or for another bundle, is
+ * rejected by V8 and the bundle compiled as usual.
  */
 function load(file) {
   const script = new vm.Script(read(file).latin1Slice(), {
@@ -47,18 +46,14 @@ function load(file) {
     cachedData: readCache(file),
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })
-  const loaded = new Module(file, module)
-  loaded.filename = file
-  loaded.paths = Module._nodeModulePaths(path.dirname(file))
-  require.cache[file] = loaded
+  const loaded = { exports: {} }
   script.runInThisContext()(loaded.exports, Module.createRequire(file), loaded, file, path.dirname(file))
-  loaded.loaded = true
   return loaded.exports
 }
 
 /** Runs a bundle, named from the root, with the arguments of this process. */
 function run(bundle, { main } = load(path.join(root, bundle))) {
-  main(process.argv.slice(2), root, bundle)
+  main(process.argv.slice(2), root)
 }
 
 if (require.main === module) {

@@ -153,12 +153,8 @@ async function warmUp(directory) {
     filename: file,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })
-  const module = new Module(file, require.main)
-  module.filename = file
-  module.paths = Module._nodeModulePaths(path.dirname(file))
-  require.cache[file] = module
+  const module = { exports: {} }
   script.runInThisContext()(module.exports, Module.createRequire(file), module, file, path.dirname(file))
-  module.loaded = true
 
   process.env.QUSB_SITE = makeSite(directory)
   const asked = new Set()
@@ -172,7 +168,7 @@ async function warmUp(directory) {
   const run = async (expected, isTTY, ...args) => {
     process.stdout.isTTY = isTTY
     printed = ''
-    await module.exports.main(args, root, path.relative(root, file))
+    await module.exports.main(args, root)
     if (process.exitCode || !printed.includes(expected)) {
       throw new Error(`qusb ${args.join(' ')} ended with ${process.exitCode}, and printed ${printed}`)
     }

@@ -15,7 +15,7 @@ function makeTable() {
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .map(({ id, name }) => {
       const key = /^\w+$/.test(id) ? id : `'${id}'`
-      return `  ${key}: deferCommand(() => import('./commands/${name}')),\n`
+      return `  ${key}: () => import('./commands/${name}'),\n`
     })
   return `export const COMMANDS = {\n${rows.join('')}}\n`
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Plugin } from '@oclif/core/config'
+import type { Commands } from '../../src/cli/run.ts'
 import { COMMANDS as labCommands } from '../../src/lab/main.ts'
 import { valueWord } from '../../src/lib/completion/vocabulary.ts'
 import { COMMANDS as productCommands } from '../../src/main.ts'
@@ -36,10 +37,14 @@ export interface FlagDoc {
  * @param root the project's directory
  */
 export async function makeManifests(root: string): Promise<{ all: Manifest; product: Manifest }> {
-  const product = new Map<string, unknown>()
-  for (const [id, command] of Object.entries(productCommands)) product.set(id, await command.load())
-  const all = new Map([...product, ...Object.entries(labCommands)])
+  const product = await loadAll(productCommands)
+  const all = new Map([...product, ...(await loadAll(labCommands))])
   return { all: await makeManifest(root, all), product: await makeManifest(root, product) }
+}
+
+async function loadAll(commands: Commands): Promise<Map<string, unknown>> {
+  const classes = Object.entries(commands).map(async ([id, load]) => [id, (await load()).default] as const)
+  return new Map(await Promise.all(classes))
 }
 
 async function makeManifest(root: string, classes: ReadonlyMap<string, unknown>): Promise<Manifest> {
@@ -53,7 +58,7 @@ async function makeManifest(root: string, classes: ReadonlyMap<string, unknown>)
     errorOnManifestCreate: true,
     respectNoCacheDefault: true,
   })
-  // The plugin would load the commands from the bundle, where they are deferred.
+  // The plugin would look for files of commands.
   Object.assign(plugin, {
     getCommandIDs: async () => [...classes.keys()].sort(),
     findCommand: async (id: string) => Object.assign(classes.get(id) as object, { id, plugin }),

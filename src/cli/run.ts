@@ -1,36 +1,37 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Command } from '@oclif/core/command'
+import type { Config } from '@oclif/core/config'
 import type { PJSON, Plugin } from '@oclif/core/interfaces'
 import { settings } from '@oclif/core/settings'
-import type { DeferredCommand } from './deferred-command.ts'
 import { tellFailure } from './failure.ts'
+
+/** A class of a command that is no longer abstract. */
+type CommandClass = typeof Command & (new (argv: string[], config: Config) => Command)
+
+/** The commands by id (`rule:add`), each loaded when it is called: what a run does not need costs it nothing. */
+export type Commands = Readonly<Record<string, () => Promise<{ default: CommandClass }>>>
 
 /**
  * Runs the program and sets the exit code.
  * @param args what the user typed after the program's name
  * @param root the directory of package.json and oclif.manifest.json
- * @param bundle the file, below the root, that exports the COMMANDS to choose from
- * @param commands those of them that need no search
+ * @param commands what may be run; what else they can be told about is in the manifest
  */
-export async function runProgram(
-  args: string[],
-  root: string,
-  bundle: string,
-  commands: Readonly<Record<string, DeferredCommand>> = {},
-): Promise<void> {
+export async function runProgram(args: string[], root: string, commands: Commands): Promise<void> {
   // With NODE_ENV=development or test, oclif would look for sources of the bundle, and for typescript to compile them.
   settings.enableAutoTranspile = false
   try {
     const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    pjson.oclif.commands.target = bundle
     // oclif runs code that the user's data directory names, wherever the environment says that this is.
     const options = { root, isRoot: true, pjson, userPlugins: false, devPlugins: false }
     const named = asks(args, '--help') ? undefined : findNamed(args, commands)
     if (named === undefined) {
+      // Help, topics, the version, or no command at all: oclif runs none of ours.
       const { run } = await import('@oclif/core/run')
       await run(args, options)
     } else {
-      const command = await named.command.load()
+      const { default: command } = await named.load()
       command.id = named.id
       await command.run(named.rest, { ...options, plugins: new Map([[pjson.name, searchless(root, pjson)]]) })
     }
@@ -41,11 +42,11 @@ export async function runProgram(
 }
 
 /** The command that the first word, or the first two, name outright. */
-function findNamed(args: string[], commands: Readonly<Record<string, DeferredCommand>>) {
+function findNamed(args: string[], commands: Commands) {
   for (const words of [1, 2]) {
     const id = args.slice(0, words).join(':')
-    const command = Object.hasOwn(commands, id) ? commands[id] : undefined
-    if (command !== undefined) return { id, command, rest: args.slice(words) }
+    const load = Object.hasOwn(commands, id) ? commands[id] : undefined
+    if (load !== undefined) return { id, load, rest: args.slice(words) }
   }
   return undefined
 }

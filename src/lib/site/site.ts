@@ -60,8 +60,7 @@ export type Site = typeof QUBES_OS & {
 }
 
 /**
- * What the file that QUSB_SITE names may say instead, and nothing else may be in it. Made when there is a file: it takes
- * as long as all of a listing's parsing.
+ * What the file that QUSB_SITE names may say instead, and nothing else may be in it. Made when there is a file to check.
  */
 export function siteFileSchema() {
   const path = z
