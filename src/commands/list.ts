@@ -1,6 +1,7 @@
 import { string } from '@oclif/core/args'
 import { boolean } from '@oclif/core/flags'
 import { QusbCommand } from '../cli/command.ts'
+import { nextTurn } from '../lib/host/turn.ts'
 import type { ListResult } from '../lib/passthrough/results.ts'
 import { readQube } from '../lib/passthrough/words.ts'
 
@@ -41,7 +42,8 @@ export default class List extends QusbCommand {
       assignments: flags.json || flags.tree || process.stdout.isTTY === true,
     })
     // Loaded while the backends answer.
-    const [outcome, view] = await Promise.all([listing, import('../lib/view/devices.ts')])
+    const viewing = nextTurn().then(() => import('../lib/view/devices.ts'))
+    const [outcome, view] = await Promise.all([listing, viewing])
     this.report(outcome, flags, (result) => this.draw(result, flags.tree, view))
   }
 

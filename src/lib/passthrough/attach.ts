@@ -1,3 +1,4 @@
+import { nextTurn } from '../host/turn.ts'
 import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
@@ -41,7 +42,7 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
 /** A process keeps its parent for milliseconds when it starts, so those that look, which take longest, start first. */
 async function lockDuringLook(context: Context, request: AttachRequest): Promise<EarlyLocks> {
   await context.directory.qubes()
-  await new Promise((resolve) => setImmediate(resolve))
+  await nextTurn()
   return await lockEarly(context, {
     device: placeIn(request),
     // A move may have to wait for the lock of the other frontend, and must not hold this one then.

@@ -1,4 +1,5 @@
 import { errorToJson, type QusbError } from '../errors.ts'
+import { nextTurn } from '../host/turn.ts'
 import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import { deviceClass } from '../model/device-class.ts'
@@ -87,6 +88,7 @@ export async function lookWithStore(
   const looking = look()
   // Why there is none is told where it is waited for.
   looking.catch(() => {})
+  await nextTurn()
   const { settleAndReconcile } = await import('./store-and-truth.ts')
   return await settleAndReconcile(context, looking, look)
 }

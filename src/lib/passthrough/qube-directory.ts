@@ -1,4 +1,5 @@
 import { QusbError } from '../errors.ts'
+import { nextTurn } from '../host/turn.ts'
 import { findAlike } from '../model/alike.ts'
 import { DOM0, type QubeName } from '../model/names.ts'
 import type { Asking, Generation } from '../qubes/admin/ask.ts'
@@ -61,7 +62,7 @@ export class QubeDirectory {
   async askEarly(): Promise<void> {
     // Whoever asks next gets the same answer, or the same error.
     this.qubes().catch(() => {})
-    await new Promise((resolve) => setImmediate(resolve))
+    await nextTurn()
   }
 
   /** Why a qube cannot be asked for anything now. @see whyNotThere */
@@ -103,6 +104,8 @@ export class QubeDirectory {
       this.#unknown.add(what)
       return otherwise
     }
+    // Whoever waited for the list alone goes first: looks at qubes take longer than all that qubesd is asked.
+    await nextTurn()
     const limitMs = isManagementQube(this.#site) ? FROM_AFAR_MS : ALL_MS
     const limit = new Limit(limitMs, signal)
     try {

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ErrorCode } from '../errors.ts'
 import { callProgram, type ProgramCall, type ProgramEnd } from '../host/call-program.ts'
@@ -86,7 +86,6 @@ export function listQrexecSockets(site: Site): Map<QubeName, QrexecSocket> {
 
 function readDomainId(link: string): number | null {
   try {
-    if (!lstatSync(link).isSymbolicLink()) return null
     const id = /(?:^|\/)qrexec\.([0-9]{1,9})$/.exec(readlinkSync(link))?.[1]
     return id === undefined ? null : Number(id)
   } catch {
