@@ -1,4 +1,11 @@
-import { devicePath, MARKER, renderTranscript } from '../../test/lib/qubes/transcript-text.ts'
+import {
+  devicePath,
+  FREE_ROW,
+  MARKER,
+  renderTranscript,
+  VHCI_HEAD,
+  vhciRow,
+} from '../../test/lib/qubes/transcript-text.ts'
 
 const imported = (port: string): string => `/sys/devices/platform/vhci_hcd.0/usb3/${port}`
 
@@ -59,11 +66,13 @@ export const seeds: readonly Buffer[] = [
       },
       { port: '3-2', path: imported('3-2'), attributes: { devnum: '3' } },
     ],
+    vhci: [
+      VHCI_HEAD,
+      vhciRow('hs', '0000'),
+      vhciRow('hs', '0001', { device: '00030010', local: '3-2' }),
+      vhciRow('ss', '0008', FREE_ROW),
+    ],
     facts: [
-      'R',
-      'R hs 0000 006 00020003 3-1',
-      'R hs 0001 006 00030010 3-2',
-      'R ss 0008 004 00000000 0-0',
       'S 0000 usb-import-sys-usb-2-1.state',
       'S 1 usb-import-sys-net-3-1.4.state',
       'P 100 /bin/sh\t--\t/usr/lib/qubes/usb-import\t/var/run/qubes/usb-import-sys-usb-2-1.state\t',
@@ -103,6 +112,7 @@ export const dictionary: readonly string[] = [
   '/product:',
   '/devnum:',
   '/vhci_hcd.0/',
+  '../../../devices/platform/vhci_hcd.0/status:',
   'usb-import-',
   '.state',
   'qubes.USB+',

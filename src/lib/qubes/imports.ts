@@ -9,7 +9,6 @@ import {
   type StateFile,
   type VhciRow,
   vhciPortSchema,
-  vhciRowSchema,
 } from './survey-facts.ts'
 
 /** VDEV_ST_USED (include/uapi/linux/usbip.h). */
@@ -18,15 +17,18 @@ const USED = 6
 /** What a process of a shell script may be called. */
 const INTERPRETERS = new Set(['sh', 'bash', 'dash', 'ash', 'busybox'])
 
+/** `hub port sta spd dev sockfd local_busid` (drivers/usb/usbip/vhci_sysfs.c, port_show_vhci): what of a row is of use. */
+const ROW = /^([hs]s) +([0-9]{1,6}) +([0-9]{1,3}) +[^ ]+ +([0-9a-f]{8}) +[^ ]+ +([0-9.-]+)$/
+
 /**
  * The rows of the virtual host controllers; a port that comes twice is dropped as a whole.
- * @param lines `HUB PORT STATUS DEVID LOCAL`, or empty where a status file begins
+ * @param lines of their tables, each with its head or without
  */
 export function readVhci(lines: readonly string[]): { rows: VhciRow[]; rejected: number } {
   const byPort = new Map<string, VhciRow | null>()
   let rejected = 0
   for (const line of lines) {
-    if (line === '') continue
+    if (line.startsWith('hub ')) continue
     const row = readRow(line)
     if (row === undefined) rejected++
     else if (byPort.has(row.port)) {
@@ -38,20 +40,20 @@ export function readVhci(lines: readonly string[]): { rows: VhciRow[]; rejected:
 }
 
 function readRow(line: string): VhciRow | undefined {
-  const [hub, port, status = '', remote = '', local = '', ...more] = line.split(' ', 6)
-  if (more.length > 0 || !/^[0-9]{1,3}$/.test(status) || !/^[0-9a-f]{8}$/.test(remote)) return undefined
+  const [, hub, port = '', status, remote = '', localText = ''] = ROW.exec(line) ?? []
+  if (hub !== 'hs' && hub !== 'ss') return undefined
+  const local = localText === '0-0' ? null : parsePort(localText)
   const devid = Number.parseInt(remote, 16)
-  return vhciRowSchema.safeParse(
-    {
-      port,
-      hub,
-      status: Number(status),
-      remoteBusnum: devid === 0 ? null : devid >>> 16,
-      remoteDevnum: devid === 0 ? null : devid & 0xffff,
-      local: local === '0-0' ? null : local,
-    },
-    UNCOMPILED,
-  ).data
+  const [remoteBusnum, remoteDevnum] = [devid >>> 16, devid & 0xffff]
+  if (local === undefined || (remoteBusnum === 0) !== (remoteDevnum === 0)) return undefined
+  return {
+    port,
+    hub,
+    status: Number(status),
+    remoteBusnum: devid === 0 ? null : remoteBusnum,
+    remoteDevnum: devid === 0 ? null : remoteDevnum,
+    local,
+  }
 }
 
 /**

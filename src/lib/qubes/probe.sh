@@ -74,12 +74,17 @@ qusb_devices() {
   qusb_say "$1 attributes"
   qusb_flush
   cd "$root/sys/bus/usb/devices" || return
+  # The tables of virtual host controllers come with them, at the end: what is cut off is theirs then.
+  tables=0
+  for file in ../../../devices/platform/vhci_hcd.*/status*; do
+    [ -r "$file" ] && tables=$((tables + 1)) && files="$files $file"
+  done
   # Each line comes with the name of its file, so that no text of a device can pass for another's.
   set -f
   # Few devices stay below the limit on bytes by the kernel's own limit on their texts: no need for another process.
-  if [ "$devices" -gt 100 ] || [ "$interfaces" -gt 400 ]; then
+  if [ "$devices" -gt 100 ] || [ "$interfaces" -gt 400 ] || [ "$tables" -gt 8 ]; then
     grep -aHs '' $files | head -c 160000
-  elif [ "$devices" -gt 0 ]; then
+  elif [ -n "$files" ]; then
     grep -aHs '' $files
   fi
   set +f
@@ -136,15 +141,6 @@ qusb_usage() {
 }
 
 qusb_imports() {
-  set -- "$root"/sys/devices/platform/vhci_hcd.*/status*
-  if [ -r "$1" ]; then
-    # The parser tells a controller without rows from none.
-    qusb_say R
-    qusb_flush
-    # Hub, port, status, device, local bus id, of seven. A shell would read them byte by byte.
-    w='\([^ ]*\)' s='[^ ]*'
-    sed -n "s/^\([hs]s\)  *$w  *$w  *$s  *$w  *$s  *$w.*/R \1 \2 \3 \4 \5/p" "$@"
-  fi
   for file in "$root"/var/run/qubes/usb-import-*.state; do
     qusb_word "$file"
     [ -r "$file" ] && qusb_say "S $v ${file##*/}"

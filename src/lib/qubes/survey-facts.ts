@@ -3,29 +3,25 @@ import type { ErrorCode } from '../errors.ts'
 import type { Device } from '../model/device.ts'
 import type { Identity } from '../model/identity.ts'
 import type { QubeName } from '../model/names.ts'
-import { type Port, portSchema } from '../model/port.ts'
-
-/** The speeds that a virtual host controller keeps ports for: USB 2 and USB 3. */
-const vhciHubSchema = z.enum(['hs', 'ss'])
+import type { Port } from '../model/port.ts'
 
 /** A port of a virtual host controller, as its `status` file prints it: `0003`; never to be read as a number. */
 export const vhciPortSchema = z.string().check(z.regex(/^[0-9]{1,6}$/))
 
-const remoteNumberSchema = z.nullable(z.int().check(z.minimum(1), z.maximum(65_535)))
-
 /** One row of `vhci_hcd.0/status*` (drivers/usb/usbip/vhci_sysfs.c). */
-export const vhciRowSchema = z.object({
-  port: vhciPortSchema,
-  hub: vhciHubSchema,
+export interface VhciRow {
+  /** As `vhciPortSchema` has it. */
+  port: string
+  /** The speeds that the port is kept for: USB 2, or USB 3. */
+  hub: 'hs' | 'ss'
   /** 4: free, 5: not assigned yet, 6: used, 7: error. */
-  status: z.int().check(z.minimum(0), z.maximum(999)),
+  status: number
   /** Where the device is in its backend; null while the port carries none. */
-  remoteBusnum: remoteNumberSchema,
-  remoteDevnum: remoteNumberSchema,
+  remoteBusnum: number | null
+  remoteDevnum: number | null
   /** The name of the device here, `3-1`; null until the hub has it. */
-  local: z.nullable(portSchema),
-})
-export type VhciRow = z.infer<typeof vhciRowSchema>
+  local: Port | null
+}
 
 /** A device of another qube that this one has: it sits below a virtual host controller. */
 export interface ImportedDevice extends Identity {

@@ -41,7 +41,7 @@ export function parseSurvey(
     .filter((device) => device !== undefined)
     .sort((a, b) => comparePorts(a.port, b.port))
 
-  const rows = transcript.facts.has('R') ? readVhci(fact('R')) : null
+  const rows = transcript.vhci === undefined ? null : readVhci(transcript.vhci)
   const imports = readImports(imported, rows?.rows ?? [])
   const stateFiles = readStateFiles(fact('S'))
   const processes = readImportProcesses(fact('P'), stateFiles.stateFiles, imports.imports)

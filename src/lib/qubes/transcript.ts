@@ -11,11 +11,11 @@
  *      12 01 …                   bytes of its descriptors, when it shows no interfaces
  *     MARKER attributes
  *     PORT/[PORT:CONFIG.NUMBER/]ATTRIBUTE:TEXT      a line of a file of that device or interface
+ *     ../../../devices/platform/vhci_hcd.N/status:TEXT      a line of a table of virtual host controllers
  *     MARKER facts
  *     B NAME MAJOR:MINOR PATH    a block device below a USB bus; `h NAME` a holder of it
  *     E eventN PATH              an input device below a USB bus
  *     L loopN FILE, M DEVICE DIRECTORY, W DEVICE, V vbd-DOMID-ID MAJOR:MINOR (hex), I UNIT
- *     R [HUB PORT STATUS DEVID LOCAL]      a virtual host controller is there; its rows
  *     S VHCIPORT FILE            a state file; P PID WORD<tab>WORD… a process of an import
  *     K PORT…                    the ports in usbip-host's table
  *     X SERVICE                  a service that it offers; T: the probe stopped at its limit
@@ -26,6 +26,8 @@ export interface Transcript {
   name: string
   qubesDb: string[]
   devices: DeviceRecord[]
+  /** Lines of the tables of its virtual host controllers; undefined where it has none. */
+  vhci: string[] | undefined
   blocks: { fields: string[]; holders: string[] }[]
   /** The lines of each other tag, without the tag. */
   facts: Map<string, string[]>
@@ -60,7 +62,9 @@ const FACT_LIMIT = 2048
 /** The probe lets no more of the attributes through: so long a section is one that was cut off. */
 const ATTRIBUTE_BYTES = 160_000
 
-const FACT_TAGS = new Set(['E', 'L', 'M', 'W', 'V', 'I', 'R', 'S', 'P', 'K', 'X'])
+const VHCI_LINE = /^(?:\.\.\/){3}devices\/platform\/vhci_hcd\.[0-9]{1,3}\/status(?:\.[0-9]{1,3})?:(.*)$/s
+
+const FACT_TAGS = new Set(['E', 'L', 'M', 'W', 'V', 'I', 'S', 'P', 'K', 'X'])
 
 /**
  * Finds the probe's lines in what a qube's shell printed.
@@ -80,6 +84,7 @@ export function readTranscript(output: Buffer, marker: string): Transcript | und
     name: '',
     qubesDb: [],
     devices: [],
+    vhci: undefined,
     blocks: [],
     facts: new Map(),
     truncated: false,
@@ -148,7 +153,7 @@ function readDevices(lines: readonly string[], transcript: Transcript): void {
   }
 }
 
-/** Gives each line to the device or interface that it names. */
+/** Gives each line to the device, the interface or the table that it names. */
 function readAttributes(lines: readonly string[], transcript: Transcript): void {
   const owners = new Map<string, Attributes>()
   for (const { port, attributes, interfaces } of transcript.devices) {
@@ -157,6 +162,12 @@ function readAttributes(lines: readonly string[], transcript: Transcript): void 
     for (const { name, attributes: own } of interfaces) owners.set(`${port}/${port}:${name}`, own)
   }
   for (const line of lines) {
+    const [, row] = VHCI_LINE.exec(line) ?? []
+    if (row !== undefined) {
+      transcript.vhci ??= []
+      transcript.vhci.push(row)
+      continue
+    }
     const [, owner = '', attribute = '', text = ''] =
       /^([0-9./:-]{1,100})\/([A-Za-z_]{1,32}):(.*)$/s.exec(line) ?? []
     const attributes = owners.get(owner)

@@ -4,7 +4,14 @@ import type { QubeName } from '../../../src/lib/model/names.ts'
 import type { QubeSurvey } from '../../../src/lib/qubes/survey-facts.ts'
 import { parseSurvey } from '../../../src/lib/qubes/survey-parser.ts'
 import { assertHarmless } from './harmless.ts'
-import { devicePath, MARKER, renderTranscript, type TranscriptParts } from './transcript-text.ts'
+import {
+  devicePath,
+  MARKER,
+  renderTranscript,
+  type TranscriptParts,
+  VHCI_HEAD,
+  vhciRow,
+} from './transcript-text.ts'
 
 const QUBE = 'sys-usb' as QubeName
 
@@ -118,7 +125,6 @@ describe('whatever a qube answers', { timeout: 240_000 }, () => {
           'V vbd-1-2 ',
           'E event1 ',
           'I x@event1.service',
-          'R hs 0000 006 00020003 ',
           'S 0000 usb-import-',
           'P 7 qrexec-client-vm\tsys-usb\tqubes.USB+',
           'P 8 sh\t/x/usb-import\t/y/usb-import-',
@@ -136,13 +142,25 @@ describe('whatever a qube answers', { timeout: 240_000 }, () => {
         ),
       )
       .map((parts) => parts.join(''))
+    const row = fc.oneof(
+      fc.constant(VHCI_HEAD),
+      hostileText,
+      fc
+        .record({
+          status: fc.constantFrom('004', '006', '-1'),
+          device: fc.constantFrom('00020003', '00000003', '00000000', 'x'),
+          local: fc.oneof(fewPorts, fc.constant('0-0'), hostileText),
+        })
+        .map((parts) => vhciRow('hs', '0000', parts)),
+    )
     fc.assert(
       fc.property(
         fc.array(device, { maxLength: 6 }),
         fc.array(qubesDb, { maxLength: 6 }),
+        fc.array(row, { maxLength: 4 }),
         fc.array(fact, { maxLength: 10 }),
-        (devices, lines, facts) => {
-          check(renderTranscript({ devices, qubesDb: lines, facts }))
+        (devices, lines, vhci, facts) => {
+          check(renderTranscript({ devices, qubesDb: lines, vhci, facts }))
         },
       ),
       { numRuns: 10_000 },
@@ -165,11 +183,10 @@ describe('whatever a qube answers', { timeout: 240_000 }, () => {
           interfaces: [{ name: '1.0', code: '030101' }],
         },
       ],
+      vhci: [VHCI_HEAD, vhciRow('hs', '0000')],
       facts: [
         `B sdb 8:16 ${devicePath('2-1.4')}/2-1.4:1.0/block/sdb`,
         'M /dev/sdb /mnt',
-        'R',
-        'R hs 0000 006 00020003 3-1',
         'S 0000 usb-import-a-2-1.state',
         'P 9 qrexec-client-vm\ta\tqubes.USB+2-1',
       ],

@@ -3,7 +3,15 @@ import type { QubeName } from '../../../src/lib/model/names.ts'
 import type { QubeSurvey } from '../../../src/lib/qubes/survey-facts.ts'
 import { parseSurvey } from '../../../src/lib/qubes/survey-parser.ts'
 import { assertHarmless } from './harmless.ts'
-import { devicePath, MARKER, renderTranscript, type TranscriptParts } from './transcript-text.ts'
+import {
+  devicePath,
+  FREE_ROW,
+  MARKER,
+  renderTranscript,
+  type TranscriptParts,
+  VHCI_HEAD,
+  vhciRow,
+} from './transcript-text.ts'
 
 const QUBE = 'sys-usb' as QubeName
 
@@ -163,16 +171,55 @@ it("the ports in usbip-host's table, each once; what is none is left out", () =>
   expect(survey({ facts: [] }).exportSlots).toEqual([])
 })
 
+describe('the table of a virtual host controller', () => {
+  const row = (line: string): unknown => survey({ vhci: [VHCI_HEAD, line] }).vhci
+  it.each([
+    [vhciRow('hs', '0000'), { hub: 'hs', status: 6, remoteBusnum: 2, remoteDevnum: 3, local: '3-1' }],
+    [
+      vhciRow('ss', '0008', FREE_ROW),
+      { hub: 'ss', status: 4, remoteBusnum: null, remoteDevnum: null, local: null },
+    ],
+    [
+      'hs  0001 006 002 ffffffff ffff88003e2f1000 4-1',
+      { remoteBusnum: 65_535, remoteDevnum: 65_535, local: '4-1' },
+    ],
+  ])('%s', (line, expected) => {
+    expect(row(line)).toMatchObject([expected])
+  })
+
+  it.each([
+    vhciRow('xs', '0000'),
+    vhciRow('hs', '0x00'),
+    vhciRow('hs', '0000000'),
+    vhciRow('hs', '0000', { status: '-6' }),
+    vhciRow('hs', '0000', { device: '0002000g' }),
+    vhciRow('hs', '0000', { device: '00000003' }),
+    vhciRow('hs', '0000', { device: '00020000' }),
+    vhciRow('hs', '0000', { local: '3-1.' }),
+    vhciRow('hs', '0000', { local: '3-1 work' }),
+    'hs  0000 006',
+    '',
+  ])('"%s" is no row', (line) => {
+    expect(row(line)).toEqual([])
+    expect(survey({ vhci: [VHCI_HEAD, line] }).rejected).toBe(1)
+  })
+
+  it('one without rows is told from none', () => {
+    expect(survey({ vhci: [VHCI_HEAD] }).vhci).toEqual([])
+    expect(survey({}).vhci).toBeNull()
+  })
+})
+
 describe('state files and processes', () => {
   it('a port of the controller that comes twice is dropped; an import that two rows claim, too', () => {
     const found = survey({
       devices: [{ port: '3-1', path: '/sys/devices/platform/vhci_hcd.0/usb3/3-1' }],
-      facts: [
-        'R',
-        'R hs 0000 006 00020003 3-1',
-        'R hs 0001 006 00020003 3-1',
-        'R hs 0002 004 00000000 0-0',
-        'R ss 0002 004 00000000 0-0',
+      vhci: [
+        VHCI_HEAD,
+        vhciRow('hs', '0000'),
+        vhciRow('hs', '0001'),
+        vhciRow('hs', '0002', FREE_ROW),
+        vhciRow('ss', '0002', FREE_ROW),
       ],
     })
     expect(found.vhci?.map(({ port }) => port)).toEqual(['0000', '0001'])
@@ -198,14 +245,14 @@ describe('state files and processes', () => {
         interfaces: [{ name: '1.0', code: '030101' }],
       },
     ]
-    const rows = ['R', 'R hs 0000 006 00020003 3-1']
+    const vhci = [VHCI_HEAD, vhciRow('hs', '0000')]
     const attach = ['S 0 usb-import-sys-usb-2-1.state', 'P 77 qrexec-client-vm\tsys-usb\tqubes.USB+2-1']
     const other = 'S 0000 usb-import-sys-usb-2-2.state'
-    expect(survey({ devices, facts: [...rows, ...attach] })).toMatchObject({
+    expect(survey({ devices, vhci, facts: attach })).toMatchObject({
       pendingImports: [],
       keptImports: [{ backend: 'sys-usb', port: '2-1', pids: [77] }],
     })
-    expect(survey({ devices, facts: [...rows, ...attach, other] })).toMatchObject({
+    expect(survey({ devices, vhci, facts: [...attach, other] })).toMatchObject({
       pendingImports: [{ backend: 'sys-usb', port: '2-1', pids: [77] }],
       keptImports: [],
     })

@@ -1,14 +1,18 @@
 import * as z from 'zod/mini'
 import { deviceSchema } from '../../../src/lib/model/device.ts'
-import { identitySchema } from '../../../src/lib/model/identity.ts'
-import { qubeNameSchema } from '../../../src/lib/model/names.ts'
-import { portSchema, usbNumberSchema } from '../../../src/lib/model/port.ts'
-import {
-  pidSchema,
-  type QubeSurvey,
-  vhciPortSchema,
-  vhciRowSchema,
-} from '../../../src/lib/qubes/survey-facts.ts'
+import { identitySchema, portSchema, qubeNameSchema, usbNumberSchema } from '../../../src/lib/model/fields.ts'
+import { pidSchema, type QubeSurvey, vhciPortSchema } from '../../../src/lib/qubes/survey-facts.ts'
+
+const remoteNumberSchema = z.nullable(z.int().check(z.minimum(1), z.maximum(65_535)))
+
+const vhciRowSchema = z.strictObject({
+  port: vhciPortSchema,
+  hub: z.enum(['hs', 'ss']),
+  status: z.int().check(z.minimum(0), z.maximum(999)),
+  remoteBusnum: remoteNumberSchema,
+  remoteDevnum: remoteNumberSchema,
+  local: z.nullable(portSchema),
+})
 
 const importedDeviceSchema = z.strictObject({
   ...identitySchema.shape,
@@ -37,7 +41,7 @@ export const qubeSurveySchema: z.ZodMiniType<QubeSurvey> = z.strictObject({
   rejected: z.int().check(z.minimum(0)),
   truncated: z.boolean(),
   imports: z.array(importedDeviceSchema),
-  vhci: z.nullable(z.array(z.strictObject(vhciRowSchema.shape))),
+  vhci: z.nullable(z.array(vhciRowSchema)),
   stateFiles: z.array(
     z.strictObject({ backend: qubeNameSchema, port: portSchema, vhciPort: vhciPortSchema }),
   ),

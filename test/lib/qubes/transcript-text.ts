@@ -13,6 +13,8 @@ export interface TranscriptParts {
   name?: string
   qubesDb?: string[]
   devices?: TranscriptDevice[]
+  /** Lines of the table of a virtual host controller. */
+  vhci?: string[]
   facts?: string[]
   before?: string
   after?: string
@@ -35,6 +37,7 @@ export function renderTranscript(parts: TranscriptParts): Buffer {
     ...devices.flatMap(renderDevice),
     `${MARKER} attributes`,
     ...devices.flatMap(renderAttributes),
+    ...(parts.vhci ?? []).map((line) => `../../../devices/platform/vhci_hcd.0/status:${line}`),
     '',
     `${MARKER} facts`,
     ...(parts.facts ?? []),
@@ -80,3 +83,21 @@ function renderAttributes(device: TranscriptDevice): string[] {
     ...Object.entries(attributes).map(([name, text]) => `${device.port}/${name}:${text}`),
   ]
 }
+
+/** A row of a virtual host controller's table, as the kernel prints it. */
+export function vhciRow(
+  hub: string,
+  port: string,
+  {
+    status = '006',
+    device = '00020003',
+    local = '3-1',
+  }: { status?: string; device?: string; local?: string } = {},
+): string {
+  return `${hub}  ${port} ${status} 003 ${device} 000003 ${local}`
+}
+
+export const VHCI_HEAD = 'hub port sta spd dev      sockfd local_busid'
+
+/** What the row of a port that carries nothing says. */
+export const FREE_ROW = { status: '004', device: '00000000', local: '0-0' }
