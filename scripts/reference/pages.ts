@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { CHECKS } from '../../src/lib/doctor/checks.ts'
-import { namedDeviceSchema } from '../../src/lib/model/alias.ts'
+import { namedDeviceSchema } from '../../src/lib/model/alias-record.ts'
 import { attachmentRecordSchema } from '../../src/lib/model/attachment.ts'
 import { historyEventSchema } from '../../src/lib/model/event.ts'
 import type { Ending } from '../../src/lib/passthrough/reconcile.ts'

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { qubeNameSchema } from '../model/names.ts'
+import { qubeNameSchema } from '../model/fields.ts'
 import { failureSchema } from '../passthrough/results.ts'
 
 /** mended: by --fix; what was done stands in `mended`. */

@@ -1,7 +1,5 @@
 import * as z from 'zod/mini'
-import { descriptionSchema, identitySchema } from './identity.ts'
-import { qubeNameSchema } from './names.ts'
-import { portSchema, usbNumberSchema } from './port.ts'
+import { descriptionSchema, identitySchema, portSchema, qubeNameSchema, usbNumberSchema } from './fields.ts'
 
 /**
  * attaching, detaching: an operation is open (its owner is at work, or died).

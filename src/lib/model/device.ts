@@ -1,14 +1,13 @@
 import * as z from 'zod/mini'
 import {
   hex4Schema,
-  type Identity,
   interfacesSchema,
-  isIdentified,
-  sameIdentity,
+  portSchema,
+  qubeNameSchema,
   serialSchema,
-} from './identity.ts'
-import { qubeNameSchema } from './names.ts'
-import { portSchema, usbNumberSchema } from './port.ts'
+  usbNumberSchema,
+} from './fields.ts'
+import { type Identity, isIdentified, sameIdentity } from './identity.ts'
 
 export const deviceStateSchema = z.enum(['free', 'attached', 'unknown'])
 

@@ -1,7 +1,5 @@
 import * as z from 'zod/mini'
-import { descriptionSchema, hex4Schema, serialSchema } from './identity.ts'
-import { qubeNameSchema } from './names.ts'
-import { portSchema } from './port.ts'
+import { descriptionSchema, hex4Schema, portSchema, qubeNameSchema, serialSchema } from './fields.ts'
 
 /** One line of the history: something that began or ended. */
 export const historyEventSchema = z.object({

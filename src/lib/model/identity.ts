@@ -1,10 +1,8 @@
-import * as z from 'zod/mini'
+import type * as z from 'zod/mini'
+import type { identitySchema } from './fields.ts'
 
-const HEX4 = /^[0-9a-f]{4}$/
-const INTERFACE_CODE = /^[0-9a-f]{6}$/
-
-export const hex4Schema = z.string().check(z.regex(HEX4))
-export const interfaceCodeSchema = z.string().check(z.regex(INTERFACE_CODE))
+export const HEX4 = /^[0-9a-f]{4}$/
+export const INTERFACE_CODE = /^[0-9a-f]{6}$/
 
 /** Whether a text is what a vendor's or a product's id is written as. */
 export function isHex4(text: string | undefined): text is string {
@@ -19,22 +17,7 @@ export function isInterfaceCode(text: string): boolean {
 /** The longest serial that counts: USB string descriptors hold at most 126 UTF-16 units (USB 2.0, 9.6.7). */
 export const SERIAL_LIMIT = 126
 
-/** null: none, or one that needed cleaning (then `serialUnsafe` is set where the device is shown). */
-export const serialSchema = z.nullable(z.string().check(z.maxLength(SERIAL_LIMIT)))
-
-/** Class, subclass and protocol of each interface, six hex digits each, in the order of the device. */
-export const interfacesSchema = z.array(interfaceCodeSchema).check(z.maxLength(64))
-
-/** Maker and product, clean, for people. */
-export const descriptionSchema = z.string().check(z.maxLength(400))
-
 /** What a device is, wherever it is plugged. */
-export const identitySchema = z.object({
-  vendorId: hex4Schema,
-  productId: hex4Schema,
-  serial: serialSchema,
-  interfaces: interfacesSchema,
-})
 export type Identity = z.infer<typeof identitySchema>
 
 /** Whether it is known what the device is: qubesd writes `0000:0000` where it does not know. */

@@ -1,4 +1,5 @@
-import * as z from 'zod/mini'
+import type * as z from 'zod/mini'
+import type { qubeNameSchema } from './fields.ts'
 
 /** Names that Qubes reserves, compared without case (core-admin, qubes/vm/qubesvm.py `validate_name`). */
 const RESERVED = new Set(['none', 'default', 'domain-0', 'lib'])
@@ -14,7 +15,6 @@ export function isQubeName(text: string): boolean {
 }
 
 /** A name that a qube can have; dom0 included. */
-export const qubeNameSchema = z.string().check(z.refine(isQubeName, 'not a qube name')).brand<'QubeName'>()
 export type QubeName = z.infer<typeof qubeNameSchema>
 
 /** @returns the name, or undefined where it cannot be one */

@@ -1,17 +1,14 @@
-import * as z from 'zod/mini'
+import type * as z from 'zod/mini'
+import type { portSchema } from './fields.ts'
 
 /**
  * Where a device is plugged, as sysfs names it: bus, `-`, then the ports down from the root hub, `2-1.4`.
  * Linux allows 6 hubs in a row below the root (drivers/usb/core/hub.c, MAX_TOPO_LEVEL), so at most 7 numbers here;
  * a bus or port number has at most three digits and no leading zero.
  */
-const PORT = /^[1-9][0-9]{0,2}-[1-9][0-9]{0,2}(\.[1-9][0-9]{0,2}){0,6}$/
+export const PORT = /^[1-9][0-9]{0,2}-[1-9][0-9]{0,2}(\.[1-9][0-9]{0,2}){0,6}$/
 
-export const portSchema = z.string().check(z.regex(PORT, 'not a USB port')).brand<'Port'>()
 export type Port = z.infer<typeof portSchema>
-
-/** The number of a bus, and of a device on it: the kernel counts up to 127 devices, three digits are read. */
-export const usbNumberSchema = z.int().check(z.minimum(1), z.maximum(999))
 
 export function parsePort(text: string): Port | undefined {
   return PORT.test(text) ? (text as Port) : undefined

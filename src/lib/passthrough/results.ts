@@ -1,9 +1,8 @@
 import * as z from 'zod/mini'
 import { deviceSchema } from '../model/device.ts'
 import { historyEventSchema } from '../model/event.ts'
-import { hex4Schema, SERIAL_LIMIT } from '../model/identity.ts'
-import { qubeNameSchema } from '../model/names.ts'
-import { portSchema } from '../model/port.ts'
+import { hex4Schema, portSchema, qubeNameSchema } from '../model/fields.ts'
+import { SERIAL_LIMIT } from '../model/identity.ts'
 
 /** What commands return and `--json` prints: fields may be added, none changes its meaning. */
 const schema = z.literal(1)

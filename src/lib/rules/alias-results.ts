@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { aliasSchema, namedDeviceSchema } from '../model/alias.ts'
+import { aliasSchema, namedDeviceSchema } from '../model/alias-record.ts'
 import { warningSchema } from '../passthrough/results.ts'
 
 const schema = z.literal(1)

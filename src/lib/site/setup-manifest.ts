@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod/mini'
-import { qubeNameSchema } from '../model/names.ts'
+import { qubeNameSchema } from '../model/fields.ts'
 import { ONCE } from '../model/parsing.ts'
 import { parseJsonFile, readSmallFile, type Site } from './site.ts'
 

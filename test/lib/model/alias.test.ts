@@ -2,12 +2,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   aliasesOf,
-  aliasSchema,
   isNamedDevice,
   type NamedDevice,
   parseAliasName,
   pinOf,
 } from '../../../src/lib/model/alias.ts'
+import { aliasSchema } from '../../../src/lib/model/alias-record.ts'
 import { parseSelector } from '../../../src/lib/model/selector.ts'
 import { device, deviceArbitrary } from '../view/arbitrary.ts'
 

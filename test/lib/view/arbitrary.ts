@@ -1,7 +1,6 @@
 import * as fc from 'fast-check'
 import { deviceClass } from '../../../src/lib/model/device-class.ts'
-import { qubeNameSchema } from '../../../src/lib/model/names.ts'
-import { portSchema } from '../../../src/lib/model/port.ts'
+import { portSchema, qubeNameSchema } from '../../../src/lib/model/fields.ts'
 import { cleanText } from '../../../src/lib/model/text.ts'
 import { type ListedDevice, listedDeviceSchema } from '../../../src/lib/passthrough/results.ts'
 
