@@ -5,8 +5,6 @@ const fs = require('node:fs')
 const path = require('node:path')
 const vm = require('node:vm')
 
-// The same as node:module, which brings the loader of ES modules with it.
-const Module = module.constructor
 const root = path.dirname(__dirname)
 
 /** What files are read into, one after the other: memory that is touched for the first time is dear. */
@@ -44,10 +42,10 @@ function load(file) {
   const script = new vm.Script(read(file).latin1Slice(), {
     filename: file,
     cachedData: readCache(file),
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })
   const loaded = { exports: {} }
-  script.runInThisContext()(loaded.exports, Module.createRequire(file), loaded, file, path.dirname(file))
+  // Nothing but Node's own modules is left to require, and nothing to import.
+  script.runInThisContext()(loaded.exports, require, loaded, file, path.dirname(file))
   return loaded.exports
 }
 

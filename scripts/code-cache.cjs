@@ -5,7 +5,6 @@
 // JSON and drawn, of a backend that answers; then an attach and a detach. The qubes are this machine's own shell, on a tree
 // each, one with a device; qubesd is a table of answers.
 const fs = require('node:fs')
-const Module = require('node:module')
 const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
@@ -83,8 +82,7 @@ function makeSite(directory) {
   makeWorld(path.join(directory, 'free'), false)
   makeWorld(path.join(directory, 'attached'), true)
   const programs = {
-    'bin/qubesdb-multiread': 'cat "$QUSB_ROOT/qubesdb"',
-    'bin/qubesdb-read': `echo "\${QUSB_ROOT##*/}"`,
+    'bin/qubesdb-multiread': `echo "/name = \${QUSB_ROOT##*/}"; cat "$QUSB_ROOT/qubesdb"`,
     'qrexec-client': `
 case $* in
 *qubes.USBAttach*) : >'${directory}/moved' && exit ;;
@@ -151,10 +149,9 @@ async function warmUp(directory) {
   // Compiled as bin/qusb.cjs compiles it: V8 takes the cache for exactly that text.
   const script = new vm.Script(fs.readFileSync(file, 'latin1'), {
     filename: file,
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })
   const module = { exports: {} }
-  script.runInThisContext()(module.exports, Module.createRequire(file), module, file, path.dirname(file))
+  script.runInThisContext()(module.exports, require, module, file, path.dirname(file))
 
   process.env.QUSB_SITE = makeSite(directory)
   const asked = new Set()

@@ -7,15 +7,22 @@ const here = (file) => resolve(import.meta.dirname, file)
 
 const PATCHED = /node_modules\/(@oclif\/core|execa)\/lib\/.*\.js$/
 
-/** Changes in others' files, by the end of their names: what stands there, and what takes its place. */
+/** Changes in others' files, by the end of their names: what stands there, what takes its place, and so on. */
 const patches = {
   // oclif sorts its handful of commands by locale at every start, which loads ICU's collator: 5 ms.
   '@oclif/core/lib/config/plugin.js': [
     '(a, b) => a.id.localeCompare(b.id)',
     '(a, b) => (a.id < b.id ? -1 : 1)',
   ],
-  // Colours for its help from a file in the user's configuration, which qusb tells nobody of.
-  '@oclif/core/lib/config/config.js': ['this.theme = await this.loadTheme();', ''],
+  // Colours for its help from a file in the user's configuration, which qusb tells nobody of. And what node:os, which Node
+  // compiles anew each time, says no better than node:process.
+  '@oclif/core/lib/config/config.js': [
+    'this.theme = await this.loadTheme();',
+    '',
+    "this.arch = (0, node_os_1.arch)() === 'ia32' ? 'x86' : (0, node_os_1.arch)();",
+    'this.arch = process.arch;',
+  ],
+  '@oclif/core/lib/util/os.js': ['(0, node_os_1.platform)()', 'process.platform'],
   // The width of the screen is for help only, and asking for it opens both streams.
   '@oclif/core/lib/screen.js': [
     'exports.stdtermwidth = columns || termwidth(process.stdout);\nexports.errtermwidth = columns || termwidth(process.stderr);',
@@ -45,6 +52,18 @@ const patches = {
   'execa/lib/verbose/complete.js': [
     "import prettyMs from 'pretty-ms';",
     "const prettyMs = (ms) => ms + ' ms';",
+  ],
+  // What it escapes in a command for its messages, at each start of a process: Unicode's tables take a millisecond.
+  'execa/lib/arguments/escape.js': [
+    'const SPECIAL_CHAR_REGEXP = getSpecialCharRegExp();',
+    'const SPECIAL_CHAR_REGEXP = /[^\\x20-\\x7e]/gu;',
+  ],
+  // A table of all signals by number, for who ends a process by a number; and the look whether there is a SIGTERM.
+  'execa/lib/terminate/signal.js': [
+    'const signalsIntegerToName = getSignalsIntegerToName();',
+    'const signalsIntegerToName = { has: (number) => getSignalsIntegerToName().has(number), get: (number) => getSignalsIntegerToName().get(number) };',
+    'if (signalName in constants.signals) {',
+    "if (signalName === 'SIGTERM' || signalName in constants.signals) {",
   ],
   // It watches over a process for its promise, five listeners a stream: for one that is read by its events
   // (src/lib/host/call-program.ts) it makes none, and to wait for it is an error.
@@ -85,10 +104,13 @@ function patchFiles(build) {
   const left = new Set(Object.keys(patches))
   build.onLoad({ filter: PATCHED }, async ({ path }) => {
     let contents = await readFile(path, 'utf8')
-    for (const [file, [from, to]] of Object.entries(patches)) {
+    for (const [file, changes] of Object.entries(patches)) {
       if (!path.endsWith(`/${file}`)) continue
-      if (!contents.includes(from)) throw new Error(`${path} is no longer what scripts/bundle expects`)
-      contents = contents.replace(from, to)
+      for (let i = 0; i < changes.length; i += 2) {
+        if (!contents.includes(changes[i]))
+          throw new Error(`${path} is no longer what scripts/bundle expects`)
+        contents = contents.replace(changes[i], changes[i + 1])
+      }
       left.delete(file)
     }
     return { contents: path.includes('/@oclif/') ? deferRequires(contents) : contents, loader: 'js' }

@@ -20,7 +20,10 @@ export function openContext(
     site,
     config: readConfig(site),
     directory: new QubeDirectory(site),
-    user: loginName(),
+    // Asked for where something is changed: to ask takes longer than to read the configuration.
+    get user() {
+      return loginName()
+    },
     ...run,
   }
 }
