@@ -112,11 +112,11 @@ else
 fi
 if [ -n "$clean_err" ]; then
   LC_ALL=C tr '\000-\006\013\014\016-\037\177-\377' '_' <&9 >&2 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&- &
-else
+  err=$!
+elif [ -n "$nowait" ]; then
   cat <&9 >&2 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&- &
 fi
-err=$!
-exec 3<&- 8<&- 9<&-
+exec 3<&- 8<&-
 
 echo "$call $user $kind $source - $what" 1<>"$door"
 # Whoever answered may be gone since; from here on the lab writes the exit code in its place.
@@ -125,9 +125,20 @@ read -r word <&4
 exec 5<&- 6<&- 7<&-
 if [ "$word" = connected ]; then
   [ -z "$nowait" ] || exit 0
+  # Most services say nothing there: a program carries it once one does.
+  if [ -z "$err" ]; then
+    if IFS= read -r line <&9; then
+      printf '%s\n' "$line" >&2
+      cat <&9 >&2
+    else
+      printf %s "$line" >&2
+    fi
+  fi
   read -r word <&4
 fi
 wait $out $err
 [ -z "$in" ] || kill "$in" 2>/dev/null
+# Nothing of this call is left: the lab need not look for it.
+: >"$call.d"
 [ -z "$hide" ] || exit 0
 exit "$word"

@@ -9,7 +9,7 @@ const GRACE = 1000
 /**
  * Cleans up after clients that were killed at any moment: ends the pumps that carry their streams, so that the
  * service sees end-of-file as with the real client, and removes their FIFOs.
- * @param calls directory of the calls' FIFOs, named `TARGET.PID.KIND` or `rpc.PID`
+ * @param calls directory of the calls' FIFOs, named `TARGET.PID.KIND` or `rpc.PID`; of kind `d`: it has left no pumps
  */
 export function keepTidy(calls: string, log: (line: string) => void): { close(): void } {
   const pumpsEnded = new Set<string>()
@@ -25,18 +25,20 @@ export function keepTidy(calls: string, log: (line: string) => void): { close():
 
 function tidy(calls: string, pumpsEnded: Set<string>): void {
   const dead = new Set<string>()
+  const done = new Set<string>()
   for (const name of readdirSync(calls)) {
-    const [target, pid] = name.split('.')
+    const [target, pid, kind] = name.split('.')
     if (target === undefined || pid === undefined || existsSync(`/proc/${pid}`)) continue
     const path = join(calls, name)
     dead.add(join(calls, `${target}.${pid}`))
+    if (kind === 'd') done.add(join(calls, `${target}.${pid}`))
     const stat = statSync(path, { throwIfNoEntry: false })
     if (stat !== undefined && Date.now() - stat.ctimeMs > GRACE) unlinkSync(path)
   }
   for (const call of pumpsEnded) {
     if (!dead.has(call)) pumpsEnded.delete(call)
   }
-  const orphaned = new Set([...dead].filter((call) => !pumpsEnded.has(call)))
+  const orphaned = new Set([...dead].filter((call) => !pumpsEnded.has(call) && !done.has(call)))
   if (orphaned.size === 0) return
   for (const call of orphaned) pumpsEnded.add(call)
   for (const pid of findProcesses('QUSB_CALL', (call) => orphaned.has(call))) endProcess(pid)
