@@ -186,9 +186,7 @@ qusb_probe() {
   [ -z "$root" ] || { cd -P "$root" && root=$PWD base=$PWD; }
   o=
   printf '\n%s begin 1\n' "$1"
-  qubesdb-read /name
-  printf '%s qubesdb\n' "$1"
-  qubesdb-multiread /qubes-usb-devices/
+  qubesdb-multiread -f /name /qubes-usb-devices/
   qusb_say "$nl$1 devices"
   qusb_devices "$1"
   qusb_say "$nl$1 facts"

@@ -15,8 +15,8 @@ export interface Published {
 const TREE = '/qubes-usb-devices/'
 
 /**
- * Reads the lines of `qubesdb-multiread /qubes-usb-devices/`: `2-1_4/desc = 1050:0407 Yubico Key`. The key comes
- * with the tree's path before it or without (client/qubesdb-cmd.c of qubes-core-qubesdb: with `-f` or without).
+ * Reads the lines of `qubesdb-multiread -f /qubes-usb-devices/`: `/qubes-usb-devices/2-1_4/desc = 1050:0407 Yubico Key`
+ * (client/qubesdb-cmd.c of qubes-core-qubesdb).
  * @returns the devices, and how many lines were of no known form
  */
 export function readPublished(lines: readonly string[]): {
@@ -27,8 +27,7 @@ export function readPublished(lines: readonly string[]): {
   let rejected = 0
   for (const line of lines) {
     const equals = line.indexOf(' = ')
-    const path = equals < 0 ? undefined : line.slice(0, equals)
-    const key = path?.startsWith(TREE) ? path.slice(TREE.length) : path
+    const key = line.startsWith(TREE) && equals >= 0 ? line.slice(TREE.length, equals) : undefined
     // The tree's own entry has no key and no value: a write there says that something changed.
     if (key === '') continue
     const [name = '', field = '', ...more] = key === undefined ? [] : key.split('/', 3)

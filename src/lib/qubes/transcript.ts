@@ -2,9 +2,7 @@
  * What the probe prints, taken apart into lines of fields; nothing in it is believed yet.
  *
  *     MARKER begin 1
- *     NAME                       the qube's own name, as its QubesDB has it
- *     MARKER qubesdb
- *     2-1_4/desc = …             lines of qubesdb-multiread, with or without /qubes-usb-devices/ before the key
+ *     PATH = VALUE               what its QubesDB has: /name, which is its own, and /qubes-usb-devices/2-1_4/desc, …
  *     MARKER devices
  *     D PORT DRIVER PATH         a USB device and where it is in sysfs; `-` for no driver
  *     i CONFIG.NUMBER DRIVER     an interface of it
@@ -62,6 +60,8 @@ const FACT_LIMIT = 2048
 /** The probe lets no more of the attributes through: so long a section is one that was cut off. */
 const ATTRIBUTE_BYTES = 160_000
 
+const NAME = '/name = '
+
 const VHCI_LINE = /^(?:\.\.\/){3}devices\/platform\/vhci_hcd\.[0-9]{1,3}\/status(?:\.[0-9]{1,3})?:(.*)$/s
 
 const FACT_TAGS = new Set(['E', 'L', 'M', 'W', 'V', 'I', 'S', 'P', 'K', 'X'])
@@ -73,12 +73,11 @@ const FACT_TAGS = new Set(['E', 'L', 'M', 'W', 'V', 'I', 'S', 'P', 'K', 'X'])
  */
 export function readTranscript(output: Buffer, marker: string): Transcript | undefined {
   const begin = sectionAfter(output, marker, 'begin 1', 0)
-  const qubesDb = sectionAfter(output, marker, 'qubesdb', begin?.end)
-  const devices = sectionAfter(output, marker, 'devices', qubesDb?.end)
+  const devices = sectionAfter(output, marker, 'devices', begin?.end)
   const attributes = sectionAfter(output, marker, 'attributes', devices?.end)
   const facts = sectionAfter(output, marker, 'facts', attributes?.end)
   const end = sectionAfter(output, marker, 'end', facts?.end)
-  if (!begin || !qubesDb || !devices || !attributes || !facts || !end) return undefined
+  if (!begin || !devices || !attributes || !facts || !end) return undefined
 
   const transcript: Transcript = {
     name: '',
@@ -96,8 +95,10 @@ export function readTranscript(output: Buffer, marker: string): Transcript | und
     transcript.rejected += all.length - kept.length
     return kept.filter((line) => line !== '')
   }
-  transcript.name = lines(begin.end, qubesDb.start).join('\n')
-  transcript.qubesDb = lines(qubesDb.end, devices.start)
+  const qubesDb = lines(begin.end, devices.start)
+  const names = qubesDb.filter((line) => line.startsWith(NAME))
+  transcript.name = names.map((line) => line.slice(NAME.length)).join('\n')
+  transcript.qubesDb = qubesDb.filter((line) => !line.startsWith(NAME))
   readDevices(lines(devices.end, attributes.start), transcript)
   const attributeLines = lines(attributes.end, facts.start)
   if (facts.start - attributes.end >= ATTRIBUTE_BYTES) {

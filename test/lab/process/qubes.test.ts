@@ -97,16 +97,20 @@ describe('sysfs of a backend', () => {
 
   it('has no interfaces for a device that is not let in, and publishes no hidden one', async () => {
     expect(existsSync(root('sys/bus/usb/devices/1-7:1.0'))).toBe(false)
-    const published = await inQube(lab, 'sys-usb', 'qubesdb-multiread /qubes-usb-devices/')
+    const published = await inQube(lab, 'sys-usb', 'qubesdb-multiread -f /qubes-usb-devices/')
     expect(published).not.toContain('/1-6/')
     expect(published).not.toContain('/1-4/')
     expect(published).toContain('/qubes-usb-devices/1-4_1/desc = 046d:0825 046d Webcam\\x20C270 \n')
     expect(published).toContain('/qubes-usb-devices/2-2/interfaces = :080650:')
     expect(await inQube(lab, 'sys-usb', 'qubesdb-read /name')).toBe('sys-usb')
+    const both = await inQube(lab, 'sys-usb', 'qubesdb-multiread -f /name /qubes-usb-devices/')
+    expect(both).toBe(`/name = sys-usb\n${published}`)
+    const short = await inQube(lab, 'sys-usb', 'qubesdb-multiread /qubes-usb-devices/')
+    expect(short).toBe(published.replace(/^\/qubes-usb-devices\//gm, ''))
   })
 
   it('publishes two words where it is old', async () => {
-    const published = await inQube(lab, 'sys-old', 'qubesdb-multiread /qubes-usb-devices/')
+    const published = await inQube(lab, 'sys-old', 'qubesdb-multiread -f /qubes-usb-devices/')
     expect(published.split('\n')).toHaveLength(2)
     expect(published).toMatch(/^\/qubes-usb-devices\/1-1\/desc = 1050:0407 Yubico_\S+$/m)
   })

@@ -99,10 +99,14 @@ export class QubeTree {
   }
 
   /** Programs that stand for the qube's QubesDB clients. @returns the directory for PATH */
-  programs(name: string | null, prefix = ''): string {
-    writeFileSync(this.qubesDbFile, this.#qubesDb.map((line) => `${prefix}${line}\n`).join(''))
-    const value = `sed -n "s|^\${1#/qubes-usb-devices/} = ||p" '${this.qubesDbFile}'`
-    if (name !== null) this.program('qubesdb-read', `[ "$1" = /name ] && echo '${name}' || ${value}`)
-    return this.program('qubesdb-multiread', `[ "$1" = /qubes-usb-devices/ ] && cat '${this.qubesDbFile}'`)
+  programs(name: string | null): string {
+    const tree = '/qubes-usb-devices/'
+    writeFileSync(this.qubesDbFile, this.#qubesDb.map((line) => `${tree}${line}\n`).join(''))
+    this.program('qubesdb-read', `sed -n "s|^$1 = ||p" '${this.qubesDbFile}'`)
+    const ownName = name === null ? '' : `echo '/name = ${name}';`
+    return this.program(
+      'qubesdb-multiread',
+      `[ "$*" = '-f /name ${tree}' ] && { ${ownName} cat '${this.qubesDbFile}'; }`,
+    )
   }
 }

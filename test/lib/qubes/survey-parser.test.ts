@@ -34,7 +34,7 @@ describe('an answer that is none', () => {
     ['a section missing', whole.replace(`${MARKER} attributes\n`, '')],
     [
       'sections in another order',
-      whole.replace('qubesdb', 'x').replace('devices', 'qubesdb').replace(' x', ' devices'),
+      whole.replace('devices', 'x').replace('facts', 'devices').replace(' x', ' facts'),
     ],
   ])('%s', (_, text) => {
     expect(parseSurvey(Buffer.from(text), MARKER, QUBE)).toEqual({ problem: 'nonsense' })
@@ -42,7 +42,7 @@ describe('an answer that is none', () => {
 
   it.each([
     ['another name', 'work', 'other-qube'],
-    ['two names', 'sys-usb\nwork', 'other-qube'],
+    ['two names', 'sys-usb\n/name = work', 'other-qube'],
   ])('%s', (_, name, problem) => {
     expect(parseSurvey(renderTranscript({ name }), MARKER, QUBE)).toEqual({ problem })
   })

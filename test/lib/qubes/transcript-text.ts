@@ -11,6 +11,7 @@ export interface TranscriptDevice {
 
 export interface TranscriptParts {
   name?: string
+  /** `PATH = VALUE`, without the path of the tree before it or with. */
   qubesDb?: string[]
   devices?: TranscriptDevice[]
   /** Lines of the table of a virtual host controller. */
@@ -29,9 +30,8 @@ export function renderTranscript(parts: TranscriptParts): Buffer {
   const lines = [
     parts.before ?? '',
     `${MARKER} begin 1`,
-    ...(parts.name === undefined ? [] : [parts.name]),
-    `${MARKER} qubesdb`,
-    ...(parts.qubesDb ?? []),
+    ...(parts.name === undefined ? [] : [`/name = ${parts.name}`]),
+    ...(parts.qubesDb ?? []).map((line) => (line.startsWith('/') ? line : `/qubes-usb-devices/${line}`)),
     '',
     `${MARKER} devices`,
     ...devices.flatMap(renderDevice),

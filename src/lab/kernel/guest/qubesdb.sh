@@ -4,12 +4,6 @@
 # byte by byte, so what was made is kept as a script that it reads at once.
 . /lab/config
 
-# Asked at every look: a shell reads its text as it goes, and need not read the rest.
-case "${0##*/} $*" in 'qubesdb-read /name')
-  printf '%s\n' "$NAME"
-  exit
-esac
-
 # attribute DEVICE NAME: in $value, empty when there is none.
 attribute() {
   value=
@@ -21,12 +15,21 @@ word() {
   published=${1// /\\x20}
 }
 
+# print PATH VALUE: the value, or a line of multiread's, whose path begins behind what was asked for unless -f is given.
+print() {
+  case $style in
+    values) printf '%s\n' "$2" ;;
+    lines) printf '%s = %s\n' "${1#"$wanted"}" "$2" ;;
+    full) printf '%s = %s\n' "$1" "$2" ;;
+  esac
+}
+
 line() {
   case "/qubes-usb-devices/$name/$1" in
     "$wanted"*) found=yes ;;
     *) return ;;
   esac
-  if [ "$style" = values ]; then printf '%s\n' "$2"; else printf '%s = %s\n' "/qubes-usb-devices/$name/$1" "$2"; fi
+  print "/qubes-usb-devices/$name/$1" "$2"
 }
 
 # keep NAME TEXT: an assignment for the script of this device.
@@ -115,10 +118,14 @@ failed=0
 for wanted in "$@"; do
   found=
   case "$wanted" in
+    -f)
+      style=full
+      continue
+      ;;
     -*) continue ;;
     /name)
       found=yes
-      printf '%s\n' "$NAME"
+      print /name "$NAME"
       ;;
     /qubes-usb-devices*)
       for device in /sys/bus/usb/devices/[0-9]*-[0-9]*; do
@@ -129,7 +136,7 @@ for wanted in "$@"; do
     *)
       if attribute /run/qubesdb "$wanted"; then
         found=yes
-        printf '%s\n' "$value"
+        print "$wanted" "$value"
       fi
       ;;
   esac
