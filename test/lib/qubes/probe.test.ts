@@ -5,6 +5,7 @@ import { renderProbe } from '../../../src/lib/qubes/survey.ts'
 import type { QubeSurvey } from '../../../src/lib/qubes/survey-facts.ts'
 import { parseSurvey } from '../../../src/lib/qubes/survey-parser.ts'
 import { QubeTree } from './qube-tree.ts'
+import { FREE_ROW, VHCI_HEAD, vhciRow } from './transcript-text.ts'
 
 const QUBE = 'sys-usb' as QubeName
 const MARKER = `qusb-${'0a'.repeat(16)}`
@@ -356,5 +357,32 @@ it('the probe stops at its limit, and says so', () => {
       expect(serial).toBe(`${devnum}${'é'.repeat(100)}`)
       expect(port).toBe(`2-1.${devnum}`)
     }
+  }
+})
+
+it('so long a table of virtual host controllers is cut, and no device is lost by it', () => {
+  tree.plug({ port: '2-1' })
+  const row = (port: number): string => `${vhciRow('hs', String(port).padStart(4, '0'), FREE_ROW)}\n`
+  for (let table = 0; table < 128; table++) {
+    const rows = Array.from({ length: 30 }, (_, i) => row(table * 30 + i)).join('')
+    const name = table === 0 ? 'status' : `status.${table}`
+    tree.write(`/sys/devices/platform/vhci_hcd.0/${name}`, `${VHCI_HEAD}\n${rows}`)
+  }
+  for (const shell of SHELLS) {
+    const found = survey(shell)
+    expect(found).toMatchObject({ truncated: true, rejected: 0 })
+    expect(found.devices.map(({ port }) => port)).toEqual(['2-1'])
+    expect(found.vhci?.length).toBeGreaterThan(1000)
+  }
+})
+
+it('the table of one controller, and of a qube without devices, is read whole', () => {
+  const rows = Array.from({ length: 30 }, (_, i) => vhciRow('ss', String(i).padStart(4, '0'), FREE_ROW))
+  tree.directory('/sys/bus/usb/devices')
+  tree.write('/sys/devices/platform/vhci_hcd.0/status', `${[VHCI_HEAD, ...rows].join('\n')}\n`)
+  for (const shell of SHELLS) {
+    const found = survey(shell)
+    expect(found).toMatchObject({ truncated: false, rejected: 0, devices: [] })
+    expect(found.vhci).toHaveLength(30)
   }
 })
