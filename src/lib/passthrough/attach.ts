@@ -4,18 +4,14 @@ import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import { readState } from '../store/store.ts'
 import { type AttachRequest, chooseForAttach, frontendSurvey, requireFree } from './attach-choice.ts'
-import { planAttach } from './attach-plan.ts'
-import { attachUnderLock } from './attach-transaction.ts'
 import { describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
 import { requireProxies } from './explain.ts'
 import { guardDevice, guardFrontend } from './guards.ts'
 import { surveyOf } from './look.ts'
-import { moveUnderLock } from './move.ts'
 import { type EarlyLocks, lockEarly, lockOrConflict, placeIn } from './place-locks.ts'
 import type { Attachment, AttachResult, Warning } from './results.ts'
 import { settle } from './settle.ts'
-import { startFrontend } from './start-frontend.ts'
 import { viaFrom } from './via.ts'
 
 /**
@@ -28,7 +24,10 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
   if (request.backend !== undefined) guardFrontend(request.backend, request.frontend)
   await context.directory.askEarly()
   const settled = request.dryRun ? [] : await settle(context)
-  if (request.start && !request.dryRun) await startFrontend(context, request)
+  if (request.start && !request.dryRun) {
+    const { startFrontend } = await import('./start-frontend.ts')
+    await startFrontend(context, request)
+  }
   const locking = request.dryRun ? Promise.resolve(NO_LOCKS) : lockDuringLook(context, request)
   try {
     return await attachOrPlan(context, request, settled, locking)
@@ -58,8 +57,10 @@ async function attachOrPlan(
   settled: Warning[],
   locking: Promise<EarlyLocks>,
 ): Promise<AttachResult> {
+  // Loaded while the qubes answer.
+  const loading = locking.then(() => import('./attach-transaction.ts'))
   const held = locking.then(({ device }) => device && placeIn(request))
-  const [chosen, early] = await Promise.all([chooseForAttach(context, request, held), locking])
+  const [chosen, early] = await Promise.all([chooseForAttach(context, request, held), locking, loading])
   const warnings = [...settled, ...chosen.warnings, ...context.directory.warnings()]
   const { device, place } = chosen
 
@@ -68,16 +69,20 @@ async function attachOrPlan(
   if (device.attachedTo === request.frontend) return untouched
   const from = request.replace ? device.attachedTo : null
   if (from === null) requireFree(device, request.frontend)
-  if (request.dryRun) return { ...untouched, from, plan: planAttach(chosen, request) }
+  if (request.dryRun) {
+    const { planAttach } = await import('./attach-plan.ts')
+    return { ...untouched, from, plan: planAttach(chosen, request) }
+  }
   guardDevice(device, request.force)
   requireProxies(surveyOf(chosen.seen, place.backend), frontendSurvey(chosen))
 
   const lock = early.device ?? (await lockOrConflict(context, place))
   try {
+    const { attachUnderLock } = await loading
     const record =
       from === null
         ? await attachUnderLock(context, request, chosen, early.frontend)
-        : await moveUnderLock(context, request, { chosen, from, warnings })
+        : await (await import('./move.ts')).moveUnderLock(context, request, { chosen, from, warnings })
     return { schema: 1, changed: true, attachment: attachmentOf(record), from, warnings }
   } finally {
     lock.release()
