@@ -2,7 +2,7 @@
  * What the probe prints, taken apart into lines of fields; nothing in it is believed yet.
  *
  *     MARKER begin 1
- *     PATH = VALUE               what its QubesDB has: /name, which is its own, and /qubes-usb-devices/2-1_4/desc, …
+ *     PATH = VALUE               of QubesDB (docs/facts.md#reading-qubesdb): /name, its own, /qubes-usb-devices/2-1_4/desc
  *     MARKER devices
  *     D PORT DRIVER PATH         a USB device and where it is in sysfs; `-` for no driver
  *     i CONFIG.NUMBER DRIVER     an interface of it
