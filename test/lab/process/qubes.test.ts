@@ -105,6 +105,7 @@ describe('sysfs of a backend', () => {
     expect(await inQube(lab, 'sys-usb', 'qubesdb-read /name')).toBe('sys-usb')
     const both = await inQube(lab, 'sys-usb', 'qubesdb-multiread -f /name /qubes-usb-devices/')
     expect(both).toBe(`/name = sys-usb\n${published}`)
+    expect(await inQube(lab, 'sys-usb', 'qubesdb-multiread /name')).toBe(' = sys-usb')
     const short = await inQube(lab, 'sys-usb', 'qubesdb-multiread /qubes-usb-devices/')
     expect(short).toBe(published.replace(/^\/qubes-usb-devices\//gm, ''))
   })

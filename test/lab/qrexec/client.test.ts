@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, constants, openSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RunningLab } from '../../../src/lab/client.ts'
 import { eventually, inQube, type LabOfTest, openLabOfTest } from '../lab-fixture.ts'
@@ -122,6 +123,18 @@ describe('streams', () => {
     expect([result.stdout.toString(), result.stderr, result.code]).toEqual(['out\n', 'err\n', 3])
   })
 
+  it.each([
+    ['no newline at its end', 'printf "a\\nb" >&2', 'a\nb'],
+    ['one line without its end', 'printf a >&2', 'a'],
+    ['blanks and backslashes', "printf '%s\\n' '  a\\b ' '\\c' >&2", '  a\\b \n\\c\n'],
+    ['an empty line first', 'printf "\\nb\\n" >&2', '\nb\n'],
+    ['more than a pipe holds', 'head -c 200000 /dev/zero | tr "\\000" x >&2', 'x'.repeat(200_000)],
+  ])('carries stderr unchanged: %s', async (_, script, said) => {
+    const result = await lab.call('work', shell, `${script}\n`)
+    expect(result.stderr).toBe(said)
+    expect(result.code).toBe(0)
+  })
+
   it('carries a megabyte each way unchanged', async () => {
     const data = Buffer.alloc(1024 * 1024, 'the quick brown fox\0\xff\n', 'latin1')
     const result = await lab.call('work', 'root:cat', data as unknown as string)
@@ -164,15 +177,19 @@ describe('clients that are killed', () => {
   }
 
   it('gives the service end-of-file and no signal, and the service goes on', async () => {
-    const child = start('echo begun; cat >/dev/null; echo after > survived')
-    await once(child.stdout, 'data')
+    // The caller keeps its end of stdin open, and end-of-file comes all the same. (Node closes that of a pipe.)
+    const stdin = join(lab.dir, 'stdin')
+    execFileSync('mkfifo', [stdin])
+    const fd = openSync(stdin, constants.O_RDWR)
+    const script = 'root:echo begun; cat >/dev/null; echo after > survived'
+    const child = spawn(client(), ['-d', 'work', script], { stdio: [fd, 'pipe', 'ignore'] })
+    await once(child.stdout as Readable, 'data')
     child.kill('SIGKILL')
-    // The caller keeps its end of stdin open, and end-of-file comes all the same.
     await eventually(
       () => lab.exec('work', ['cat', 'survived']),
       (result) => result.stdout.toString() === 'after\n',
     )
-    child.stdin.destroy()
+    closeSync(fd)
   })
 
   it('leaves no FIFO, however early they die', async () => {

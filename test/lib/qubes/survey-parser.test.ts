@@ -42,7 +42,7 @@ describe('an answer that is none', () => {
 
   it.each([
     ['another name', 'work', 'other-qube'],
-    ['two names', 'sys-usb\n/name = work', 'other-qube'],
+    ['two names', 'work\n/name = sys-usb', 'other-qube'],
   ])('%s', (_, name, problem) => {
     expect(parseSurvey(renderTranscript({ name }), MARKER, QUBE)).toEqual({ problem })
   })
@@ -202,6 +202,14 @@ describe('the table of a virtual host controller', () => {
   ])('"%s" is no row', (line) => {
     expect(row(line)).toEqual([])
     expect(survey({ vhci: [VHCI_HEAD, line] }).rejected).toBe(1)
+  })
+
+  it('is taken from where the kernel has it only', () => {
+    const text = renderTranscript({ vhci: [VHCI_HEAD, vhciRow('hs', '0000')] }).toString()
+    for (const elsewhere of ['../../devices/', '../../../devices/x/', '2-1/']) {
+      const parsed = parseSurvey(Buffer.from(text.replaceAll('../../../devices/', elsewhere)), MARKER, QUBE)
+      expect(parsed).toMatchObject({ survey: { vhci: null, rejected: 2 } })
+    }
   })
 
   it('one without rows is told from none', () => {
