@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import Module from 'node:module'
 import { build } from 'esbuild'
+import { deferBuiltins } from './lazy-requires.mjs'
 import { common } from './options.mjs'
 
 /**
@@ -20,7 +21,7 @@ export async function makeBundle({ entry, outfile, faultPoints = false, wrapped 
     metafile: true,
   })
   const plain = withPlainBuiltins(withPlainInitializers(readFileSync(outfile, 'utf8')))
-  const code = inAscii(withLateBuiltins(plain))
+  const code = inAscii(deferBuiltins(plain))
   writeFileSync(outfile, wrapped ? Module.wrap(code) : code)
   return metafile
 }
@@ -51,28 +52,6 @@ function withPlainBuiltins(code) {
   return code.replace(/(\w+) = __toESM\((require\("node:\w+"\)), 1\);/g, (copy, name, module) => {
     const uses = code.match(new RegExp(`\\b${name}\\.\\w+`, 'g')) ?? []
     return uses.every((use) => use === `${name}.default`) ? `${name} = { default: ${module} };` : copy
-  })
-}
-
-/** Node's modules that few runs use, and that Node compiles anew each time: half a millisecond, and twice a quarter. */
-const LATE = /(\w+) = (require\("node:(?:os|tty|timers\/promises)"\));/g
-
-/**
- * Loads such a module when it is first used, not when a file that imports it is.
- * @throws Error when one is used otherwise than by a property
- */
-function withLateBuiltins(code) {
-  const names = []
-  const late = code.replace(LATE, (_, name, module) => {
-    names.push(name)
-    return `${name} = () => ${module};`
-  })
-  const uses = new RegExp(`\\b(${names.join('|')})\\b(?=(.?))`, 'g')
-  return late.replace(uses, (_, name, next) => {
-    if (next === '.') return `${name}()`
-    // Where it is declared, and where it is bound.
-    if (next === ',' || next === ';' || next === ' ') return name
-    throw new Error(`${name} is not used as scripts/bundle expects`)
   })
 }
 

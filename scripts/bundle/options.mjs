@@ -7,24 +7,26 @@ const here = (file) => resolve(import.meta.dirname, file)
 
 const PATCHED = /node_modules\/(@oclif\/core|execa)\/lib\/.*\.js$/
 
-/** Changes in others' files, by the end of their names: what stands there, what takes its place, and so on. */
-const patches = {
+/** Changes in others' files: the end of a file's name, what stands there, and what takes its place. */
+const patches = [
   // oclif sorts its handful of commands by locale at every start, which loads ICU's collator: 5 ms.
-  '@oclif/core/lib/config/plugin.js': [
+  [
+    '@oclif/core/lib/config/plugin.js',
     '(a, b) => a.id.localeCompare(b.id)',
     '(a, b) => (a.id < b.id ? -1 : 1)',
   ],
-  // Colours for its help from a file in the user's configuration, which qusb tells nobody of. And what node:os, which Node
-  // compiles anew each time, says no better than node:process.
-  '@oclif/core/lib/config/config.js': [
-    'this.theme = await this.loadTheme();',
-    '',
+  // Colours for its help from a file in the user's configuration, which qusb tells nobody of.
+  ['@oclif/core/lib/config/config.js', 'this.theme = await this.loadTheme();', ''],
+  // What node:os, which Node compiles anew each time, says no better than node:process.
+  [
+    '@oclif/core/lib/config/config.js',
     "this.arch = (0, node_os_1.arch)() === 'ia32' ? 'x86' : (0, node_os_1.arch)();",
     'this.arch = process.arch;',
   ],
-  '@oclif/core/lib/util/os.js': ['(0, node_os_1.platform)()', 'process.platform'],
+  ['@oclif/core/lib/util/os.js', '(0, node_os_1.platform)()', 'process.platform'],
   // The width of the screen is for help only, and asking for it opens both streams.
-  '@oclif/core/lib/screen.js': [
+  [
+    '@oclif/core/lib/screen.js',
     'exports.stdtermwidth = columns || termwidth(process.stdout);\nexports.errtermwidth = columns || termwidth(process.stderr);',
     `Object.defineProperties(exports, {
       stdtermwidth: { get: () => columns || termwidth(process.stdout) },
@@ -33,46 +35,58 @@ const patches = {
   ],
   // An argument that is missing is asked for, or an error. oclif takes it from stdin where that is a pipe, which in a
   // script's loop is what the loop reads, and would let `echo 2-1 | qusb detach sys-usb` detach.
-  '@oclif/core/lib/parser/parse.js': ['if (arg.ignoreStdin || stdinRead)', 'if (true)'],
+  ['@oclif/core/lib/parser/parse.js', 'if (arg.ignoreStdin || stdinRead)', 'if (true)'],
   // One small manifest is read: the promises of node:fs bring readline and watchers with them.
-  '@oclif/core/lib/util/fs.js': [
+  [
+    '@oclif/core/lib/util/fs.js',
     "await (0, promises_1.readFile)(path, 'utf8')",
     'require("node:fs").readFileSync(path, \'utf8\')',
   ],
   // The synchronous half of execa.
-  'execa/lib/methods/create.js': [
+  [
+    'execa/lib/methods/create.js',
     "import {execaCoreSync} from './main-sync.js';",
     "const execaCoreSync = () => { throw new Error('execaSync is not part of the bundle: see scripts/bundle') };",
   ],
   // Its log of commands, with colours, symbols and times, which nobody turns on.
-  'execa/lib/verbose/log.js': [
+  [
+    'execa/lib/verbose/log.js',
     "import {defaultVerboseFunction} from './default.js';",
     'const defaultVerboseFunction = ({message}) => message;',
   ],
-  'execa/lib/verbose/complete.js': [
+  [
+    'execa/lib/verbose/complete.js',
     "import prettyMs from 'pretty-ms';",
     "const prettyMs = (ms) => ms + ' ms';",
   ],
   // What it escapes in a command for its messages, at each start of a process: Unicode's tables take a millisecond.
-  'execa/lib/arguments/escape.js': [
+  [
+    'execa/lib/arguments/escape.js',
     'const SPECIAL_CHAR_REGEXP = getSpecialCharRegExp();',
     'const SPECIAL_CHAR_REGEXP = /[^\\x20-\\x7e]/gu;',
   ],
-  // A table of all signals by number, for who ends a process by a number; and the look whether there is a SIGTERM.
-  'execa/lib/terminate/signal.js': [
+  // A table of all signals by number, for who ends a process by a number.
+  [
+    'execa/lib/terminate/signal.js',
     'const signalsIntegerToName = getSignalsIntegerToName();',
     'const signalsIntegerToName = { has: (number) => getSignalsIntegerToName().has(number), get: (number) => getSignalsIntegerToName().get(number) };',
+  ],
+  // Whether there is a SIGTERM, which it asks node:os at each start of a process.
+  [
+    'execa/lib/terminate/signal.js',
     'if (signalName in constants.signals) {',
     "if (signalName === 'SIGTERM' || signalName in constants.signals) {",
   ],
   // It watches over a process for its promise, five listeners a stream: for one that is read by its events
   // (src/lib/host/call-program.ts) it makes none, and to wait for it is an error.
-  'execa/lib/methods/main-async.js': [
+  [
+    'execa/lib/methods/main-async.js',
     'const promise = handlePromise({',
     'const promise = options.cleanup === false && !options.buffer.includes(true) ? undefined : handlePromise({',
   ],
   // It opens all three standard streams to compare others with them, and stdin alone costs 3 ms.
-  'execa/lib/utils/standard-stream.js': [
+  [
+    'execa/lib/utils/standard-stream.js',
     `export const isStandardStream = stream => STANDARD_STREAMS.includes(stream);
 export const STANDARD_STREAMS = [process.stdin, process.stdout, process.stderr];`,
     `export const STANDARD_STREAMS = {
@@ -84,40 +98,30 @@ export const STANDARD_STREAMS = [process.stdin, process.stdout, process.stderr];
 };
 export const isStandardStream = stream => STANDARD_STREAMS.indexOf(stream) !== -1;`,
   ],
-  // Asked only for a number of a descriptor that is to be read here, too.
-  'execa/lib/stdio/native.js': [
-    "import tty from 'node:tty';",
-    "const tty = { isatty: (fd) => require('node:tty').isatty(fd) };",
-  ],
-  // For messages between processes of Node, which qusb sends none of.
-  'execa/lib/ipc/ipc-input.js': [
-    "import {serialize} from 'node:v8';",
-    "const serialize = (value) => require('node:v8').serialize(value);",
-  ],
-}
+]
 
 /**
  * Changes oclif's and execa's files where a start costs too much.
  * @throws Error when a file is no longer what a patch expects, or no longer there
  */
 function patchFiles(build) {
-  const left = new Set(Object.keys(patches))
+  const left = new Set(patches)
   build.onLoad({ filter: PATCHED }, async ({ path }) => {
     let contents = await readFile(path, 'utf8')
-    for (const [file, changes] of Object.entries(patches)) {
+    for (const patch of patches) {
+      const [file, from, to] = patch
       if (!path.endsWith(`/${file}`)) continue
-      for (let i = 0; i < changes.length; i += 2) {
-        if (!contents.includes(changes[i]))
-          throw new Error(`${path} is no longer what scripts/bundle expects`)
-        contents = contents.replace(changes[i], changes[i + 1])
-      }
-      left.delete(file)
+      if (!contents.includes(from)) throw new Error(`${path} is no longer what scripts/bundle expects`)
+      contents = contents.replace(from, to)
+      left.delete(patch)
     }
     return { contents: path.includes('/@oclif/') ? deferRequires(contents) : contents, loader: 'js' }
   })
   build.onEnd(() => {
     if (left.size > 0)
-      throw new Error(`scripts/bundle patches ${[...left].join(', ')}: no such file is bundled`)
+      throw new Error(
+        `scripts/bundle patches ${[...left].map(([file]) => file).join(', ')}: no such file is bundled`,
+      )
   })
 }
 
