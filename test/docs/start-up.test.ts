@@ -62,7 +62,7 @@ describe('a start of the built program', () => {
 
   it('loads none of them to list either', () => {
     const { modules } = start('list')
-    // The last three Node compiles anew at each start.
+    // The first three Node compiles anew at each start.
     for (const heavy of [
       'os',
       'tty',

@@ -30,8 +30,9 @@ function tidy(calls: string, pumpsEnded: Set<string>): void {
     const [target, pid, kind] = name.split('.')
     if (target === undefined || pid === undefined || existsSync(`/proc/${pid}`)) continue
     const path = join(calls, name)
-    dead.add(join(calls, `${target}.${pid}`))
-    if (kind === 'd') done.add(join(calls, `${target}.${pid}`))
+    const call = join(calls, `${target}.${pid}`)
+    dead.add(call)
+    if (kind === 'd') done.add(call)
     const stat = statSync(path, { throwIfNoEntry: false })
     if (stat !== undefined && Date.now() - stat.ctimeMs > GRACE) unlinkSync(path)
   }

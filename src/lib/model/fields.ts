@@ -1,13 +1,11 @@
 import * as z from 'zod/mini'
 import { HEX4, INTERFACE_CODE, SERIAL_LIMIT } from './identity.ts'
-import { isQubeName } from './names.ts'
 import { PORT } from './port.ts'
 
 // The schemas of what records of several kinds hold. They stand apart from what they describe, which every run needs:
 // making schemas is a fiftieth of a listing, and one that reads no record makes none.
 
-/** A name that a qube can have; dom0 included. */
-export const qubeNameSchema = z.string().check(z.refine(isQubeName, 'not a qube name')).brand<'QubeName'>()
+export { qubeNameSchema } from './name-schema.ts'
 
 export const portSchema = z.string().check(z.regex(PORT, 'not a USB port')).brand<'Port'>()
 

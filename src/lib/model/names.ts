@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini'
-import type { qubeNameSchema } from './fields.ts'
+import type { qubeNameSchema } from './name-schema.ts'
 
 /** Names that Qubes reserves, compared without case (core-admin, qubes/vm/qubesvm.py `validate_name`). */
 const RESERVED = new Set(['none', 'default', 'domain-0', 'lib'])

@@ -57,10 +57,13 @@ async function attachOrPlan(
   settled: Warning[],
   locking: Promise<EarlyLocks>,
 ): Promise<AttachResult> {
-  // Loaded while the qubes answer.
-  const loading = locking.then(() => import('./attach-transaction.ts'))
   const held = locking.then(({ device }) => device && placeIn(request))
-  const [chosen, early] = await Promise.all([chooseForAttach(context, request, held), locking, loading])
+  const [chosen, early, { attachUnderLock }] = await Promise.all([
+    chooseForAttach(context, request, held),
+    locking,
+    // Loaded while the qubes answer.
+    locking.then(() => import('./attach-transaction.ts')),
+  ])
   const warnings = [...settled, ...chosen.warnings, ...context.directory.warnings()]
   const { device, place } = chosen
 
@@ -78,7 +81,6 @@ async function attachOrPlan(
 
   const lock = early.device ?? (await lockOrConflict(context, place))
   try {
-    const { attachUnderLock } = await loading
     const record =
       from === null
         ? await attachUnderLock(context, request, chosen, early.frontend)

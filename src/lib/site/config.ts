@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod/mini'
 import { QusbError } from '../errors.ts'
-import { isQubeName, type QubeName } from '../model/names.ts'
+import { qubeNameSchema } from '../model/name-schema.ts'
+import type { QubeName } from '../model/names.ts'
 import { parseJsonFile, readSmallFile, type Site } from './site.ts'
 
 /** What holds where the configuration says nothing. */
@@ -27,11 +28,7 @@ export type Config = typeof DEFAULT_CONFIG & {
 /** What `config.json` in the configuration directory may say. Everything may be left out. */
 export function configFileSchema() {
   return z.strictObject({
-    backends: z.optional(
-      z
-        .array(z.string().check(z.refine(isQubeName, 'not a qube name')).brand<'QubeName'>())
-        .check(z.maxLength(64)),
-    ),
+    backends: z.optional(z.array(qubeNameSchema).check(z.maxLength(64))),
     timeout: z.optional(z.int().check(z.minimum(1), z.maximum(600))),
     history: z.optional(
       z.strictObject({

@@ -36,7 +36,10 @@ function runProbe(shell: string[], options: { name?: string | null; profile?: st
 }
 
 function survey(shell: string[], options: Parameters<typeof runProbe>[1] = {}): QubeSurvey {
-  const parsed = parseSurvey(runProbe(shell, options).stdout, MARKER, QUBE)
+  const { stdout } = runProbe(shell, options)
+  // Whatever the probe finds, dom0 reads no more.
+  expect(stdout.length).toBeLessThan(256 * 1024)
+  const parsed = parseSurvey(stdout, MARKER, QUBE)
   if (!('survey' in parsed)) throw new Error(`no survey: ${parsed.problem}`)
   return parsed.survey
 }
@@ -347,13 +350,10 @@ it('the probe stops at its limit, and says so', () => {
     })
   }
   for (const shell of SHELLS) {
-    const { stdout } = runProbe(shell)
-    expect(stdout.length).toBeLessThan(256 * 1024)
-    const parsed = parseSurvey(stdout, MARKER, QUBE)
-    if (!('survey' in parsed)) throw new Error(parsed.problem)
-    expect(parsed.survey.truncated).toBe(true)
-    expect(parsed.survey.devices.length).toBeGreaterThan(30)
-    for (const { port, devnum, serial } of parsed.survey.devices) {
+    const { truncated, devices } = survey(shell)
+    expect(truncated).toBe(true)
+    expect(devices.length).toBeGreaterThan(30)
+    for (const { port, devnum, serial } of devices) {
       expect(serial).toBe(`${devnum}${'é'.repeat(100)}`)
       expect(port).toBe(`2-1.${devnum}`)
     }
@@ -369,7 +369,6 @@ it('so long a table of virtual host controllers is cut, and no device is lost by
     tree.write(`/sys/devices/platform/vhci_hcd.0/${name}`, `${VHCI_HEAD}\n${rows}`)
   }
   for (const shell of SHELLS) {
-    expect(runProbe(shell).stdout.length).toBeLessThan(256 * 1024)
     const found = survey(shell)
     expect(found).toMatchObject({ truncated: true, rejected: 0 })
     expect(found.devices.map(({ port }) => port)).toEqual(['2-1'])
