@@ -15,13 +15,14 @@ export async function benchAttach(): Promise<void> {
 
 /** The same in a lab that is up, with a stick at 2-1 and a qube called work. */
 export async function compareAttach(bench: BenchLab, note: string, rounds: number): Promise<void> {
-  const { env, site, probe } = bench
+  const { env, site, probes } = bench
   const bare = (what: string): string[] => [
     BARE_PASSTHROUGH,
     what,
     site.qrexecClient,
     site.policyDir,
-    probe,
+    probes.backend,
+    probes.frontend,
     ...DEVICE,
   ]
   const pause = { name: 'pause', work: () => untilFree(bench) }

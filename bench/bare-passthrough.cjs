@@ -1,11 +1,12 @@
 // The least that an attach or a detach must do: the grant as a file, the service's call, the grant gone. With looks: both
 // qubes are surveyed before and after, at once, and nothing of it is read into anything.
-// `node bare-passthrough.cjs attach|attach-with-looks|detach QREXEC_CLIENT POLICY_DIR PROBE BACKEND PORT FRONTEND`
+// `node bare-passthrough.cjs attach|attach-with-looks|detach QREXEC_CLIENT POLICY_DIR PROBES BACKEND PORT FRONTEND`, PROBES being the
+// backend's and the frontend's.
 const { spawn, spawnSync } = require('node:child_process')
 const { readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs')
 const { join } = require('node:path')
 
-const [what, client, policyDir, probeFile, backend, port, frontend] = process.argv.slice(2)
+const [what, client, policyDir, backendProbe, frontendProbe, backend, port, frontend] = process.argv.slice(2)
 
 function call(target, service, input) {
   const { status } = spawnSync(client, ['-w', '5', '-d', target, `root:QUBESRPC ${service} dom0`], { input })
@@ -27,15 +28,17 @@ function attach() {
 }
 
 async function look() {
-  const probe = readFileSync(probeFile)
   await Promise.all(
-    [backend, frontend].map(
-      (qube) =>
+    [
+      [backend, backendProbe],
+      [frontend, frontendProbe],
+    ].map(
+      ([qube, probe]) =>
         new Promise((resolve, reject) => {
           const args = ['-w', '5', '-d', qube, 'DEFAULT:QUBESRPC qubes.VMShell dom0']
           const child = spawn(client, args, { stdio: ['pipe', 'pipe', 'inherit'] })
           child.stdin.on('error', () => {})
-          child.stdin.end(probe)
+          child.stdin.end(readFileSync(probe))
           child.stdout.resume()
           child.on('close', (code) => {
             if (code === 0) resolve()

@@ -16,8 +16,8 @@ export interface BenchLab {
   lab: RunningLab
   site: Site
   env: NodeJS.ProcessEnv
-  /** The probe as a file, for the bare calls. */
-  probe: string
+  /** The probe as files, for the bare calls. */
+  probes: { backend: string; frontend: string }
 }
 
 /** Brings up a lab, does the work, and takes the lab down. */
@@ -35,10 +35,11 @@ export async function withLab(
     lifetime: 1800,
   })
   try {
-    const probe = join(directory, 'probe')
-    writeFileSync(probe, renderProbe(makeMarker()))
+    const probes = { backend: join(directory, 'backend'), frontend: join(directory, 'frontend') }
+    writeFileSync(probes.backend, renderProbe(makeMarker(), false))
+    writeFileSync(probes.frontend, renderProbe(makeMarker(), true))
     const site = siteFrom(JSON.parse(readFileSync(lab.site, 'utf8')))
-    await work({ lab, site, env: { QUSB_SITE: lab.site }, probe })
+    await work({ lab, site, env: { QUSB_SITE: lab.site }, probes })
   } finally {
     await lab.down()
     rmSync(directory, { recursive: true, force: true })

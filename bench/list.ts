@@ -7,11 +7,11 @@ const SIZES = [1, 10, 50].flatMap((backends) => [10, 30].map((devices) => [backe
 export async function benchList(): Promise<void> {
   const rows: (string | number)[][] = []
   for (const [backends, devices] of SIZES) {
-    await withLab(manyBackends(backends, devices), async ({ env, site, probe }) => {
+    await withLab(manyBackends(backends, devices), async ({ env, site, probes }) => {
       const names = Array.from({ length: backends }, (_, i) => `sys-usb-${i + 1}`)
       const [bare, json, lines] = await measure(
         [
-          { name: 'bare', args: [BARE_CALLS, site.qrexecClient, probe, ...names] },
+          { name: 'bare', args: [BARE_CALLS, site.qrexecClient, probes.backend, ...names] },
           { name: 'json', args: [PROGRAM, 'list', '--json'], env },
           { name: 'lines', args: [PROGRAM, 'list'], env },
         ],

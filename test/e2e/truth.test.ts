@@ -68,6 +68,23 @@ const stateFiles = async (frontend: string): Promise<string> =>
 
 const statePath = (): string => join(bench.lab.dir, 'dom0/var/lib/qusb/state.json')
 
+it('a frontend that is a backend itself is looked into for both', async () => {
+  await attach('sys-usb', '2-1', 'sys-net')
+  expect(await bench.device('2-1')).toMatchObject({ attachedTo: 'sys-net', drift: null })
+  expect(await bench.device('1-1', 'sys-net')).toMatchObject({ state: 'free' })
+  // The backend's own detach leaves the frontend's state file: the next attach must see it, or fails without a word.
+  expect((await bench.lab.call('sys-usb', 'root:QUBESRPC qubes.USBDetach dom0', '2-1\n')).code).toBe(0)
+  await until('released', async () => (await bench.device('2-1')).attachedTo === null)
+  await attach('sys-usb', '2-1', 'sys-net')
+  const file = 'usb-import-sys-usb-9-9.state'
+  await bench.inQube('sys-net', `echo 7 >"$QUSB_ROOT/var/run/qubes/${file}"`)
+  const { json } = await bench.qusb('doctor', '--json')
+  expect(JSON.stringify(json)).toContain('sys-net keeps a state file of sys-usb:9-9')
+  await bench.inQube('sys-net', `rm "$QUSB_ROOT/var/run/qubes/${file}"`)
+  expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
+  await expectClean(bench, '2-1', 'sys-net')
+})
+
 describe('what ends an attachment behind our back is told, once, and kept in the history', () => {
   it('an unplug', async () => {
     await attach('sys-usb', '1-1', 'work')

@@ -79,6 +79,7 @@ async function lookAtAll(context: Context, request: DoctorRequest): Promise<Exam
       ? await lookFromAfar(context, backends.value, qubes)
       : await lookAt(context, [...backends.value, ...qubes], {
           frontends: qubes.filter((name) => !backends.value.includes(name)),
+          asFrontends: true,
         }),
   }
 }

@@ -3,6 +3,7 @@ import { type Device, isSame, mayBeFree } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
 import { policyLine } from '../qubes/refusal.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
+import type { FrontendFacts } from '../qubes/survey-facts.ts'
 import type { Site } from '../site/site.ts'
 import { readState } from '../store/store.ts'
 import { findBackends, onlyBackends } from './backends.ts'
@@ -14,6 +15,7 @@ import { attachWarnings, guardFrontend } from './guards.ts'
 import {
   deviceAt,
   failureToError,
+  frontendFacts,
   isFresh,
   type Look,
   lookAt,
@@ -138,6 +140,11 @@ export function frontendSurvey(chosen: Pick<Chosen, 'seen' | 'place'>): QubeSurv
   return chosen.place.stubdom ? null : surveyOf(chosen.seen, chosen.place.frontend)
 }
 
+/** What the frontend has of others; undefined where a stub domain gets the device, which nobody can look into. */
+export function importsOf({ seen, place }: Pick<Chosen, 'seen' | 'place'>): FrontendFacts | undefined {
+  return place.stubdom ? undefined : frontendFacts(seen, place.frontend)
+}
+
 /**
  * @param wanted the frontend that was to get it
  * @throws QusbError CONFLICT when somebody has it, or nobody can say who
@@ -184,9 +191,9 @@ export async function lookAgainUnderLock(context: Context, chosen: Chosen): Prom
 
 /** Whether the frontend has something of an earlier attach of this place. */
 function hasLeftovers(chosen: Chosen): boolean {
-  const survey = frontendSurvey(chosen)
   const { backend, port } = chosen.place
-  return [...(survey?.pendingImports ?? []), ...(survey?.stateFiles ?? [])].some(
+  const facts = importsOf(chosen)
+  return [...(facts?.pendingImports ?? []), ...(facts?.stateFiles ?? [])].some(
     (entry) => entry.backend === backend && entry.port === port,
   )
 }

@@ -8,13 +8,7 @@ import { callAttach } from '../qubes/proxy.ts'
 import type { QrexecResult } from '../qubes/qrexec.ts'
 import { forgetImport } from '../qubes/root-shell.ts'
 import type { Lock } from '../store/lock.ts'
-import {
-  type AttachRequest,
-  type Chosen,
-  callerOf,
-  frontendSurvey,
-  lookAgainUnderLock,
-} from './attach-choice.ts'
+import { type AttachRequest, type Chosen, callerOf, importsOf, lookAgainUnderLock } from './attach-choice.ts'
 import type { Context } from './context.ts'
 import { requireNotDenied } from './deny-list.ts'
 import { requireExportSlot } from './explain.ts'
@@ -53,7 +47,7 @@ export async function attachUnderLock(
 /** What speaks against the attach and can be known beforehand. @throws QusbError */
 export async function requireAllowed(context: Context, chosen: Chosen): Promise<void> {
   const { device, place } = chosen
-  requireFreePort(device, frontendSurvey(chosen))
+  requireFreePort(device, place.frontend, importsOf(chosen))
   requireExportSlot(device, surveyOf(chosen.seen, place.backend))
   await Promise.all([requireNoDenyRule(context, place), requireNotDenied(place, device, chosen.denied)])
 }
@@ -74,16 +68,16 @@ async function requireNoDenyRule(context: Context, place: Place): Promise<void> 
  * an attachment and fail without a word. The backend has just said that nobody has the device.
  */
 async function clearStale(context: Context, chosen: Chosen): Promise<void> {
-  const survey = frontendSurvey(chosen)
   const { backend, port, frontend } = chosen.place
+  const facts = importsOf(chosen)
   const isOurs = (entry: { backend: QubeName; port: string }): boolean =>
     entry.backend === backend && entry.port === port
-  if (survey?.pendingImports.some(isOurs) === true) {
+  if (facts?.pendingImports.some(isOurs) === true) {
     throw new QusbError('CONFLICT', `another program is attaching ${backend}:${port} to ${frontend}`, {
       hint: 'Try again in a moment.',
     })
   }
-  if (survey?.stateFiles.some(isOurs) === true) {
+  if (facts?.stateFiles.some(isOurs) === true) {
     await forgetImport(context.site, frontend, backend, port)
     context.signal.throwIfAborted()
   }

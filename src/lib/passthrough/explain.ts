@@ -4,7 +4,7 @@ import type { QubeName } from '../model/names.ts'
 import type { QrexecResult } from '../qubes/qrexec.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
 import { isFree, portsFor } from './free-port.ts'
-import { deviceAt, type Look } from './look.ts'
+import { deviceAt, frontendFacts, type Look } from './look.ts'
 
 /** Refuses for lack of the USB proxy. */
 export function noProxy(qube: QubeName, role: 'frontend' | 'backend', detail?: string): QusbError {
@@ -106,7 +106,7 @@ export function explainFailure(
       ...detail,
     })
   }
-  if (portsFor(chosen, seen.surveys.get(frontend))?.some(isFree) === false) {
+  if (portsFor(chosen, frontendFacts(seen, frontend))?.some(isFree) === false) {
     return new QusbError('ATTACH_FAILED', `${frontend} could not attach ${at}: it has no free port left`, {
       hint: 'Detach something from it first: qusb list --attached',
       ...detail,

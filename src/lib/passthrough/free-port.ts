@@ -1,7 +1,7 @@
 import { QusbError } from '../errors.ts'
 import type { Device } from '../model/device.ts'
-import type { QubeSurvey } from '../qubes/survey.ts'
-import type { VhciRow } from '../qubes/survey-facts.ts'
+import type { QubeName } from '../model/names.ts'
+import type { FrontendFacts, VhciRow } from '../qubes/survey-facts.ts'
 
 /** VDEV_ST_NULL (include/uapi/linux/usbip.h): nothing is at the port. */
 export function isFree({ status }: Pick<VhciRow, 'status'>): boolean {
@@ -12,7 +12,7 @@ export function isFree({ status }: Pick<VhciRow, 'status'>): boolean {
  * The ports of a frontend that a device can be given: USB 3 devices need one of the `ss` hub, all others one of `hs`.
  * @returns undefined where nobody knows which ports there are
  */
-export function portsFor(device: Device, frontend: QubeSurvey | null | undefined): VhciRow[] | undefined {
+export function portsFor(device: Device, frontend: FrontendFacts | undefined): VhciRow[] | undefined {
   return frontend?.vhci?.filter((row) => row.hub === (isUsb3(device) ? 'ss' : 'hs'))
 }
 
@@ -21,12 +21,12 @@ function isUsb3({ speed }: Device): boolean {
 }
 
 /** @throws QusbError ATTACH_FAILED */
-export function requireFreePort(device: Device, frontend: QubeSurvey | null): void {
-  const ports = portsFor(device, frontend)
-  if (frontend === null || ports === undefined || ports.some(isFree)) return
+export function requireFreePort(device: Device, frontend: QubeName, facts: FrontendFacts | undefined): void {
+  const ports = portsFor(device, facts)
+  if (ports === undefined || ports.some(isFree)) return
   throw new QusbError(
     'ATTACH_FAILED',
-    `${frontend.qube} has no free port for a ${isUsb3(device) ? 'USB 3' : 'USB 2'} device: all ${ports.length} are taken`,
+    `${frontend} has no free port for a ${isUsb3(device) ? 'USB 3' : 'USB 2'} device: all ${ports.length} are taken`,
     { hint: `Detach something from it first: qusb list --attached` },
   )
 }

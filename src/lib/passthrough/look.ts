@@ -4,6 +4,7 @@ import type { QubeName } from '../model/names.ts'
 import type { Port } from '../model/port.ts'
 import type { Errand } from '../qubes/root-shell.ts'
 import { type QubeSurvey, type SurveyFailure, type SurveyResult, surveyQube } from '../qubes/survey.ts'
+import type { FrontendFacts } from '../qubes/survey-facts.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { FoundBackends } from './backends.ts'
 import type { Context } from './context.ts'
@@ -34,7 +35,9 @@ interface LookOptions {
  * Surveys qubes, all at once. One that is not there or is paused, by qubesd's word, is not asked. Of a backend where nothing
  * can be run qubesd's word is taken for what it has.
  * @param options.heedSignal false while something is being undone: then an interrupt no longer stops the looking
- * @param options.frontends those of them that are no backends: what one has is its own word, or nobody's
+ * @param options.frontends those of them that are no backends: what one has is its own word, or nobody's. What they have of
+ *   others is looked for
+ * @param options.asFrontends whether that is looked for in all of them
  * @param options.after what is done in one of them first: its look begins when that is over
  * @param options.found backends that qubesd adds: they are surveyed as soon as it has told of them
  * @throws QusbError INTERRUPTED or TERMINATED when the user interrupts
@@ -42,7 +45,11 @@ interface LookOptions {
 export async function lookAt(
   context: Context,
   qubes: Iterable<QubeName>,
-  options: LookOptions & { frontends?: readonly QubeName[]; found?: Promise<FoundBackends> } = {},
+  options: LookOptions & {
+    frontends?: readonly QubeName[]
+    asFrontends?: boolean
+    found?: Promise<FoundBackends>
+  } = {},
 ): Promise<Look> {
   const heed = options.heedSignal ?? true
   const results = new Map<QubeName, Promise<SurveyResult>>()
@@ -54,11 +61,13 @@ export async function lookAt(
       results.set(name, Promise.resolve({ failure }))
       return
     }
+    const isFrontend = options.frontends?.includes(name) === true
     const asked = surveyQube(context.site, name, {
+      asFrontend: isFrontend || options.asFrontends === true,
       ...(heed ? { signal: context.signal } : {}),
       ...(options.after?.qube === name ? { after: options.after.errand } : {}),
     })
-    results.set(name, options.frontends?.includes(name) === true ? asked : orByQubesd(context, asked, heed))
+    results.set(name, isFrontend ? asked : orByQubesd(context, asked, heed))
   }
   for (const name of qubes) begin(name)
   for (const name of (await options.found)?.running ?? []) begin(name)
@@ -118,6 +127,18 @@ export function failureToError(failure: SurveyFailure): QusbError {
     ...(failure.hint === undefined ? {} : { hint: failure.hint }),
     ...(failure.detail === undefined ? {} : { detail: failure.detail }),
   })
+}
+
+/**
+ * What a qube has of others, where it was looked into.
+ * @throws Error when that was not looked for: nothing found would be no answer
+ */
+export function frontendFacts({ surveys }: Look, qube: QubeName): FrontendFacts | undefined {
+  const survey = surveys.get(qube)
+  if (survey?.asFrontend === null && survey.byQubesd === undefined) {
+    throw new Error(`${qube} was not asked for what it has of others`)
+  }
+  return survey?.asFrontend ?? undefined
 }
 
 /**

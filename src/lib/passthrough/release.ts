@@ -9,7 +9,7 @@ import type { QubeSurvey } from '../qubes/survey.ts'
 import { isManagementQube } from '../site/standpoint.ts'
 import type { Context } from './context.ts'
 import { isFree } from './free-port.ts'
-import { deviceAt, isFresh, type Look, lookAtBoth, whyNotDone } from './look.ts'
+import { deviceAt, frontendFacts, isFresh, type Look, lookAtBoth, whyNotDone } from './look.ts'
 import type { DevicePlace } from './place-locks.ts'
 import { returnToDriver } from './return-to-driver.ts'
 import { findRunningQubes } from './running-qubes.ts'
@@ -117,10 +117,10 @@ function isExported(survey: QubeSurvey, port: Port): boolean {
 
 /** Whether an import of this device is under way in the frontend, as far as it can be seen. */
 function isPending(seen: Look, place: Place): boolean {
-  const survey = seen.surveys.get(place.frontend)
   return (
-    survey?.pendingImports.some((entry) => entry.backend === place.backend && entry.port === place.port) ??
-    false
+    frontendFacts(seen, place.frontend)?.pendingImports.some(
+      (entry) => entry.backend === place.backend && entry.port === place.port,
+    ) ?? false
   )
 }
 
@@ -172,13 +172,13 @@ async function settleEnumeration(context: Context, place: Place, seen: Look): Pr
 function rowOf(seen: Look, place: Place): { port: string } | undefined {
   const device = deviceAt(seen.surveys.get(place.backend), place.port)
   if (device === undefined) return undefined
-  return seen.surveys.get(place.frontend)?.vhci?.find((row) => !isFree(row) && carries(row, device))
+  return frontendFacts(seen, place.frontend)?.vhci?.find((row) => !isFree(row) && carries(row, device))
 }
 
 function importOf(seen: Look, place: Place): { vhciPort: string; enumerated: boolean } | undefined {
   const device = deviceAt(seen.surveys.get(place.backend), place.port)
   if (device === undefined) return undefined
-  return seen.surveys.get(place.frontend)?.imports.find((imported) => carries(imported, device))
+  return frontendFacts(seen, place.frontend)?.imports.find((imported) => carries(imported, device))
 }
 
 /** Whether what sits on a port of the frontend's controller is this device, by its numbers in the backend. */
@@ -249,10 +249,11 @@ function isSafeAtFrontend(seen: Look, place: Place): boolean {
   const survey = seen.surveys.get(place.frontend)
   if (place.stubdom || survey === undefined || !survey.proxy.usbDetach) return false
   const device = deviceAt(seen.surveys.get(place.backend), place.port)
-  const file = survey.stateFiles.find((entry) => entry.backend === place.backend && entry.port === place.port)
+  const facts = frontendFacts(seen, place.frontend)
+  const file = facts?.stateFiles.find((entry) => entry.backend === place.backend && entry.port === place.port)
   if (device === undefined || file === undefined) return false
   // Another backend's device may have the same bus and device number: the port decides.
-  return survey.vhci?.some((row) => carries(row, device) && sameVhciPort(row.port, file.vhciPort)) ?? false
+  return facts?.vhci?.some((row) => carries(row, device) && sameVhciPort(row.port, file.vhciPort)) ?? false
 }
 
 /** The state file and the kernel's table may write leading zeroes differently. */
@@ -268,9 +269,9 @@ export function sameVhciPort(a: string, b: string): boolean {
 export async function forgetStateFile(context: Context, place: Place, looked?: Look): Promise<boolean> {
   if (place.stubdom || !(await runs(context, place.frontend))) return true
   const hasFile = (seen: Look): boolean | undefined =>
-    seen.surveys
-      .get(place.frontend)
-      ?.stateFiles.some((entry) => entry.backend === place.backend && entry.port === place.port)
+    frontendFacts(seen, place.frontend)?.stateFiles.some(
+      (entry) => entry.backend === place.backend && entry.port === place.port,
+    )
   const seen = looked?.surveys.has(place.frontend) ? looked : await look(context, place)
   // Somebody else may have attached it meanwhile: then the file is theirs, and true.
   if (deviceAt(seen.surveys.get(place.backend), place.port)?.attachedTo === place.frontend) return true

@@ -6,7 +6,7 @@ import { lockDevice } from '../store/place-lock.ts'
 import { readState } from '../store/store.ts'
 import type { Context } from './context.ts'
 import { endRecords, eventOf, putRecord, standing } from './journal.ts'
-import { deviceAt, type Look, lookAt } from './look.ts'
+import { deviceAt, frontendFacts, type Look, lookAt } from './look.ts'
 import { endingOf } from './reconcile.ts'
 import { release } from './release.ts'
 import type { Warning } from './results.ts'
@@ -68,9 +68,9 @@ async function settleLocked(context: Context, record: AttachmentRecord): Promise
 /** Whether the attach did what was meant: this device, at this place, with this frontend. */
 function cameThrough(record: AttachmentRecord, look: Look): boolean {
   const device = deviceAt(look.surveys.get(record.backend), record.port)
-  const pending = look.surveys
-    .get(record.frontend)
-    ?.pendingImports.some((entry) => entry.backend === record.backend && entry.port === record.port)
+  const pending = frontendFacts(look, record.frontend)?.pendingImports.some(
+    (entry) => entry.backend === record.backend && entry.port === record.port,
+  )
   return (
     device !== undefined &&
     pending !== true &&

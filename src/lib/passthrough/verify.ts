@@ -6,7 +6,7 @@ import type { QrexecResult } from '../qubes/qrexec.ts'
 import type { Chosen } from './attach-choice.ts'
 import type { Context } from './context.ts'
 import { explainFailure } from './explain.ts'
-import { deviceAt, type Look, lookAtBoth } from './look.ts'
+import { deviceAt, frontendFacts, type Look, lookAtBoth } from './look.ts'
 import { carries, type Place, sameVhciPort } from './release.ts'
 
 /** How long the backend may take to say what the service's end has promised, ms. */
@@ -54,13 +54,11 @@ export async function verifyAttach(
  */
 function isInFrontend(chosen: Chosen, seen: Look): boolean {
   const { device, place } = chosen
-  const survey = seen.surveys.get(place.frontend)
+  const facts = frontendFacts(seen, place.frontend)
   // The proxy's own note of this import: bus and device number alone may be those of another backend's device.
-  const file = survey?.stateFiles.find(
-    (entry) => entry.backend === place.backend && entry.port === place.port,
-  )
+  const file = facts?.stateFiles.find((entry) => entry.backend === place.backend && entry.port === place.port)
   if (file === undefined) return false
-  const imported = survey?.imports.find(
+  const imported = facts?.imports.find(
     (entry) =>
       sameVhciPort(entry.vhciPort, file.vhciPort) && (device.devnum === null || carries(entry, device)),
   )

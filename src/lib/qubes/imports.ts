@@ -1,8 +1,9 @@
 import { parseQubeName, type QubeName } from '../model/names.ts'
 import { UNCOMPILED } from '../model/parsing.ts'
-import { type Port, parentPort, parsePort } from '../model/port.ts'
+import { comparePorts, type Port, parentPort, parsePort } from '../model/port.ts'
 import type { DeviceFacts } from './device-facts.ts'
 import {
+  type FrontendFacts,
   type ImportedDevice,
   type PendingImport,
   pidSchema,
@@ -10,6 +11,7 @@ import {
   type VhciRow,
   vhciPortSchema,
 } from './survey-facts.ts'
+import type { Transcript } from './transcript.ts'
 
 /** VDEV_ST_USED (include/uapi/linux/usbip.h). */
 const USED = 6
@@ -21,10 +23,34 @@ const INTERPRETERS = new Set(['sh', 'bash', 'dash', 'ash', 'busybox'])
 const ROW = /^([hs]s) +([0-9]{1,6}) +([0-9]{1,3}) +[^ ]+ +([0-9a-f]{8}) +[^ ]+ +([0-9.-]+)$/
 
 /**
+ * What a qube has of others' devices, and what keeps them there.
+ * @param imported what sits below its virtual host controllers
+ */
+export function readFrontend(
+  transcript: Pick<Transcript, 'vhci' | 'facts'>,
+  imported: readonly DeviceFacts[],
+): { facts: FrontendFacts; rejected: number } {
+  const fact = (tag: string): string[] => transcript.facts.get(tag) ?? []
+  const vhci = transcript.vhci === undefined ? undefined : readVhci(transcript.vhci)
+  const { imports, rejected: badImports } = readImports(imported, vhci?.rows ?? [])
+  const { stateFiles, rejected: badFiles } = readStateFiles(fact('S'))
+  const { rejected: badProcesses, ...processes } = readImportProcesses(fact('P'), stateFiles, imports)
+  return {
+    facts: {
+      imports: imports.sort((a, b) => comparePorts(a.local, b.local)),
+      vhci: vhci?.rows ?? null,
+      stateFiles,
+      ...processes,
+    },
+    rejected: (vhci?.rejected ?? 0) + badImports + badFiles + badProcesses,
+  }
+}
+
+/**
  * The rows of the virtual host controllers; a port that comes twice is dropped as a whole.
  * @param lines of their tables, each with its head or without
  */
-export function readVhci(lines: readonly string[]): { rows: VhciRow[]; rejected: number } {
+function readVhci(lines: readonly string[]): { rows: VhciRow[]; rejected: number } {
   const byPort = new Map<string, VhciRow | null>()
   let rejected = 0
   for (const line of lines) {
@@ -60,7 +86,7 @@ function readRow(line: string): VhciRow | undefined {
  * Joins what sits below a virtual host controller with its row there. One without a row, or whose row is claimed
  * twice, is dropped: a port that is not known is a port that must not be freed.
  */
-export function readImports(
+function readImports(
   devices: readonly DeviceFacts[],
   rows: readonly VhciRow[],
 ): { imports: ImportedDevice[]; rejected: number } {
@@ -119,7 +145,7 @@ function readStateFileName(file: string): { backend: QubeName; port: Port } | un
 }
 
 /** @param lines `VHCIPORT FILE` */
-export function readStateFiles(lines: readonly string[]): { stateFiles: StateFile[]; rejected: number } {
+function readStateFiles(lines: readonly string[]): { stateFiles: StateFile[]; rejected: number } {
   const found = new Map<string, StateFile>()
   let rejected = 0
   for (const line of lines) {
@@ -138,7 +164,7 @@ export function readStateFiles(lines: readonly string[]): { stateFiles: StateFil
  * port (qubes.USBAttach of qubes-app-linux-usb-proxy), or with both as words, as its argument.
  * @param lines `PID WORD<tab>WORD…`
  */
-export function readImportProcesses(
+function readImportProcesses(
   lines: readonly string[],
   stateFiles: readonly StateFile[],
   imports: readonly ImportedDevice[],

@@ -34,8 +34,9 @@ qusb_name() {
   cd -P "$1" 2>/dev/null && v=${PWD##*/}
 }
 
-# Where each device and its driver are. The files to read are collected: one process reads them all, since a shell
-# needs many system calls for each. What makes a device valid is read last, so that one cut off is none.
+# devices MARKER [frontend]: where each device and its driver are. The files to read are collected: one process reads
+# them all, since a shell needs many system calls for each. What makes a device valid is read last, so that one cut off
+# is none.
 qusb_devices() {
   devices=0 interfaces=0 files=
   for link in "$root"/sys/bus/usb/devices/[0-9]*-*; do
@@ -76,9 +77,11 @@ qusb_devices() {
   cd "$root/sys/bus/usb/devices" || return
   # The tables of virtual host controllers come with them, at the end: what is cut off is theirs then.
   tables=0
-  for file in ../../../devices/platform/vhci_hcd.*/status*; do
-    [ -r "$file" ] && tables=$((tables + 1)) && files="$files $file"
-  done
+  if [ -n "$2" ]; then
+    for file in ../../../devices/platform/vhci_hcd.*/status*; do
+      [ -r "$file" ] && tables=$((tables + 1)) && files="$files $file"
+    done
+  fi
   # Each line comes with the name of its file, so that no text of a device can pass for another's.
   set -f
   # Few devices stay below the limit on bytes by the kernel's own limit on their texts: no need for another process.
@@ -170,7 +173,8 @@ qusb_services() {
   done
 }
 
-# probe MARKER: everything, between a line that begins with the marker and one that ends it.
+# probe MARKER [frontend]: everything, between a line that begins with the marker and one that ends it; what the qube has
+# of others only where it is asked for as a frontend.
 qusb_probe() {
   set +e +u +f
   LC_ALL=C
@@ -188,10 +192,10 @@ qusb_probe() {
   printf '\n%s begin 1\n' "$1"
   qubesdb-multiread -f /name /qubes-usb-devices/
   qusb_say "$nl$1 devices"
-  qusb_devices "$1"
+  qusb_devices "$@"
   qusb_say "$nl$1 facts"
   qusb_usage
-  qusb_imports
+  [ -z "$2" ] || qusb_imports
   qusb_services
   qusb_say "$1 end"
   qusb_flush

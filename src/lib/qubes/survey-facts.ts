@@ -61,15 +61,8 @@ export interface PendingImport {
   pids: number[]
 }
 
-/** What one look at a qube found. All of it is that qube's claim; every text is clean. */
-export interface QubeSurvey {
-  qube: QubeName
-  /** Its own USB devices, hubs and hidden ones with their flags; no imports. In the order of ports. */
-  devices: Device[]
-  /** How many entries were dropped since they were not valid. */
-  rejected: number
-  /** The probe stopped at its limit: there is more than is told here. */
-  truncated: boolean
+/** What a qube has of others' devices, and what keeps them there. */
+export interface FrontendFacts {
   imports: ImportedDevice[]
   /** null where the qube has no virtual host controller. */
   vhci: VhciRow[] | null
@@ -80,6 +73,19 @@ export interface QubeSurvey {
    * controller, and an enumerated device sits there.
    */
   keptImports: (PendingImport & { vhciPort: string })[]
+}
+
+/** What one look at a qube found. All of it is that qube's claim; every text is clean. */
+export interface QubeSurvey {
+  qube: QubeName
+  /** Its own USB devices, hubs and hidden ones with their flags; no imports. In the order of ports. */
+  devices: Device[]
+  /** How many entries were dropped since they were not valid. */
+  rejected: number
+  /** The probe stopped at its limit: there is more than is told here. */
+  truncated: boolean
+  /** What it has of others; null where that was not looked for. */
+  asFrontend: FrontendFacts | null
   /** `usbip_status` of each device that is on usbip-host: 1 available, 2 used, 3 error. */
   exports: { port: Port; status: number }[]
   /** The ports in usbip-host's table, which has room for 16 and frees none (docs/facts.md#slots-of-usbip-host). */

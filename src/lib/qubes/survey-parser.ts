@@ -5,7 +5,7 @@ import { UNCOMPILED } from '../model/parsing.ts'
 import { comparePorts, type Port, parsePort } from '../model/port.ts'
 import { cleanText } from '../model/text.ts'
 import { type DeviceFacts, readDevice } from './device-facts.ts'
-import { readImportProcesses, readImports, readStateFiles, readVhci } from './imports.ts'
+import { readFrontend } from './imports.ts'
 import { type Published, readPublished } from './published.ts'
 import type { QubeSurvey } from './survey-facts.ts'
 import { type DeviceRecord, readTranscript } from './transcript.ts'
@@ -22,11 +22,13 @@ export type SurveyProblem = 'nonsense' | 'other-qube'
  * @param output stdout of the call, already limited in size
  * @param marker the word that this call's probe was given
  * @param qube who was asked
+ * @param asFrontend whether it was asked for what it has of others, too
  */
 export function parseSurvey(
   output: Buffer,
   marker: string,
   qube: QubeName,
+  asFrontend: boolean,
 ): { survey: QubeSurvey } | { problem: SurveyProblem } {
   const transcript = readTranscript(output, marker)
   if (transcript === undefined) return { problem: 'nonsense' }
@@ -41,29 +43,19 @@ export function parseSurvey(
     .filter((device) => device !== undefined)
     .sort((a, b) => comparePorts(a.port, b.port))
 
-  const rows = transcript.vhci === undefined ? null : readVhci(transcript.vhci)
-  const imports = readImports(imported, rows?.rows ?? [])
-  const stateFiles = readStateFiles(fact('S'))
-  const processes = readImportProcesses(fact('P'), stateFiles.stateFiles, imports.imports)
+  const frontend = asFrontend ? readFrontend(transcript, imported) : undefined
   const services = new Set(fact('X'))
-  const rejected = [
-    badKeys,
-    badDevices,
-    use.rejected,
-    own.length - devices.length,
-    rows?.rejected ?? 0,
-  ].concat([imports.rejected, stateFiles.rejected, processes.rejected, transcript.rejected])
+  const rejected = [badKeys, badDevices, use.rejected, own.length - devices.length].concat([
+    frontend?.rejected ?? 0,
+    transcript.rejected,
+  ])
   return {
     survey: {
       qube,
       devices,
       rejected: rejected.reduce((sum, count) => sum + count, 0),
       truncated: transcript.truncated,
-      imports: imports.imports.sort((a, b) => comparePorts(a.local, b.local)),
-      vhci: rows?.rows ?? null,
-      stateFiles: stateFiles.stateFiles,
-      pendingImports: processes.pendingImports,
-      keptImports: processes.keptImports,
+      asFrontend: frontend?.facts ?? null,
       exports: own.flatMap(({ port, usbipStatus }) =>
         usbipStatus === null ? [] : [{ port, status: usbipStatus }],
       ),

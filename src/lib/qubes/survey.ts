@@ -15,6 +15,7 @@ export type SurveyResult = { survey: QubeSurvey } | { failure: SurveyFailure }
 
 /**
  * One look at a qube: one call of `qubes.VMShell` that runs the probe there. Never throws for what a qube does.
+ * @param options.asFrontend whether what it has of others is looked for, too: that takes it a search among all processes
  * @param options.timeoutMs for the whole call; by default the site's limit
  * @param options.after what root does there first: the look begins when it is over, in the same shell. Not from a management
  *   qube: there that shell is a service of its own, which policy may refuse where it lets us look
@@ -22,16 +23,17 @@ export type SurveyResult = { survey: QubeSurvey } | { failure: SurveyFailure }
 export async function surveyQube(
   site: Site,
   qube: QubeName,
-  options: { signal?: AbortSignal; timeoutMs?: number; after?: Errand } = {},
+  options: { asFrontend?: boolean; signal?: AbortSignal; timeoutMs?: number; after?: Errand } = {},
 ): Promise<SurveyResult> {
   const marker = makeMarker()
+  const asFrontend = options.asFrontend ?? false
   const errand = options.after
   const timeoutMs = (options.timeoutMs ?? site.limits.surveyMs) + (errand?.takesMs ?? 0)
   const answering = callQrexec(site, {
     target: qube,
     user: errand === undefined ? 'DEFAULT' : 'root',
     service: 'qubes.VMShell',
-    stdin: (errand?.stdin ?? '') + renderProbe(marker),
+    stdin: (errand?.stdin ?? '') + renderProbe(marker, asFrontend),
     timeoutMs,
     stdoutLimit: site.limits.surveyBytes,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -41,7 +43,7 @@ export async function surveyQube(
   const result = await answering
   if (result.end === 'exit') {
     // A complete answer counts whatever the exit code: a login profile may end its shell with any.
-    const parsed = parseSurvey(result.stdout, marker, qube)
+    const parsed = parseSurvey(result.stdout, marker, qube, asFrontend)
     if ('survey' in parsed) return parsed
     if (result.exitCode === POLICY_REFUSES && isManagementQube(site)) {
       return { failure: describeRefusal(site, qube) }
@@ -58,10 +60,13 @@ export function makeMarker(): string {
   return `qusb-${randomHex(16)}`
 }
 
-/** The probe as VMShell reads it: the constant script, and a last line that calls it with the marker. */
-export function renderProbe(marker: string): string {
+/**
+ * The probe as VMShell reads it: the constant script, and a last line that calls it with the marker.
+ * @param asFrontend whether it tells what the qube has of others, too
+ */
+export function renderProbe(marker: string, asFrontend: boolean): string {
   if (!/^qusb-[0-9a-f]{32}$/.test(marker)) throw new Error('not a marker')
-  return `${probe}\nqusb_probe ${marker} </dev/null\n`
+  return `${probe}\nqusb_probe ${marker}${asFrontend ? ' frontend' : ''} </dev/null\n`
 }
 
 /**

@@ -14,7 +14,7 @@
  *     B NAME MAJOR:MINOR PATH    a block device below a USB bus; `h NAME` a holder of it
  *     E eventN PATH              an input device below a USB bus
  *     L loopN FILE, M DEVICE DIRECTORY, W DEVICE, V vbd-DOMID-ID MAJOR:MINOR (hex), I UNIT
- *     S VHCIPORT FILE            a state file; P PID WORD<tab>WORD… a process of an import
+ *     S VHCIPORT FILE            a state file; P PID WORD<tab>WORD… a process of an import: as the tables, of a frontend alone
  *     K PORT…                    the ports in usbip-host's table
  *     X SERVICE                  a service that it offers; T: the probe stopped at its limit
  *     MARKER end

@@ -108,7 +108,7 @@ describe('the virtual USB ports', () => {
       named: new Set(named),
       backends: [],
       sockets: new Map(),
-      seen: { surveys: new Map([['work', { qube: 'work', vhci }]]) },
+      seen: { surveys: new Map([['work', { qube: 'work', asFrontend: { vhci } }]]) },
     })
 
   it('are free', async () => {

@@ -29,18 +29,19 @@ export function assertHarmless(
     'port',
     survey.devices.map(({ port }) => port),
   )
+  const { imports = [], pendingImports = [], keptImports = [] } = survey.asFrontend ?? {}
   assertDifferent('address', [
     ...survey.devices.map(({ busnum, devnum }) => `${busnum}.${devnum}`),
-    ...survey.imports.map(({ busnum, devnum }) => `${busnum}.${devnum}`),
+    ...imports.map(({ busnum, devnum }) => `${busnum}.${devnum}`),
   ])
-  assertDifferent('port of the controller', survey.vhci?.map(({ port }) => port) ?? [])
+  assertDifferent('port of the controller', survey.asFrontend?.vhci?.map(({ port }) => port) ?? [])
   assertDifferent('local name', [
     ...survey.devices.map(({ port }) => port),
-    ...survey.imports.map(({ local }) => local),
+    ...imports.map(({ local }) => local),
   ])
   assertDifferent(
     'import',
-    [...survey.pendingImports, ...survey.keptImports].map(({ backend, port }) => `${backend}:${port}`),
+    [...pendingImports, ...keptImports].map(({ backend, port }) => `${backend}:${port}`),
   )
   for (const { state, attachedTo, serial, serialUnsafe } of survey.devices) {
     if ((state === 'attached') !== (attachedTo !== null)) throw new Error('a holder without attachment')

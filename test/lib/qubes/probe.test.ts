@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { QubeName } from '../../../src/lib/model/names.ts'
 import { renderProbe } from '../../../src/lib/qubes/survey.ts'
-import type { QubeSurvey } from '../../../src/lib/qubes/survey-facts.ts'
+import type { FrontendFacts, QubeSurvey } from '../../../src/lib/qubes/survey-facts.ts'
 import { parseSurvey } from '../../../src/lib/qubes/survey-parser.ts'
 import { QubeTree } from './qube-tree.ts'
 import { FREE_ROW, VHCI_HEAD, vhciRow } from './transcript-text.ts'
@@ -24,29 +24,34 @@ beforeEach(() => {
 })
 afterEach(() => tree.remove())
 
-function runProbe(shell: string[], options: { name?: string | null; profile?: string } = {}) {
+function runProbe(
+  shell: string[],
+  options: { name?: string | null; profile?: string; asFrontend?: boolean } = {},
+) {
   const [file = '', ...args] = shell
   const bin = tree.programs(options.name === undefined ? QUBE : options.name)
   return spawnSync(file, [...args, '-s'], {
-    input: (options.profile ?? '') + renderProbe(MARKER),
+    input: (options.profile ?? '') + renderProbe(MARKER, options.asFrontend ?? true),
     env: { PATH: `${bin}:/usr/bin:/bin`, QUSB_ROOT: tree.root },
     timeout: 10_000,
     maxBuffer: 4 * 1024 * 1024,
   })
 }
 
-function survey(shell: string[], options: Parameters<typeof runProbe>[1] = {}): QubeSurvey {
+function survey(shell: string[], options: Parameters<typeof runProbe>[1] = {}): QubeSurvey & FrontendFacts {
   const { stdout } = runProbe(shell, options)
   // Whatever the probe finds, dom0 reads no more.
   expect(stdout.length).toBeLessThan(256 * 1024)
-  const parsed = parseSurvey(stdout, MARKER, QUBE)
+  const parsed = parseSurvey(stdout, MARKER, QUBE, true)
   if (!('survey' in parsed)) throw new Error(`no survey: ${parsed.problem}`)
-  return parsed.survey
+  const { asFrontend } = parsed.survey
+  if (asFrontend === null) throw new Error('it was asked as a frontend')
+  return { ...parsed.survey, ...asFrontend }
 }
 
 describe.each(SHELLS.map((shell) => ({ shell })))('the probe in $shell', ({ shell }) => {
   it('does not take its own search for an import under way', () => {
-    const [, search = ''] = /\$\((grep [^)]*cmdline)\)/.exec(renderProbe(MARKER)) ?? []
+    const [, search = ''] = /\$\((grep [^)]*cmdline)\)/.exec(renderProbe(MARKER, true)) ?? []
     expect(search).not.toBe('')
     // As the kernel shows the search while it runs.
     tree.write('/proc/99/cmdline', search.replaceAll("'", '').split(' ').join('\0'))
@@ -317,6 +322,29 @@ ss  0008 005 005 00010002 000005 0-0
     expect(found.ctapProxy).toBe(true)
   })
 
+  it('looks for what the qube has of others only where it is asked as a frontend', () => {
+    tree.plug({ port: '2-1' })
+    tree.write('/var/run/qubes/usb-import-sys-usb-2-1.state', '0000\n')
+    tree.write(
+      '/sys/devices/platform/vhci_hcd.0/status',
+      `${VHCI_HEAD}\n${vhciRow('hs', '0000', FREE_ROW)}\n`,
+    )
+    tree.write('/proc/98/cmdline', ['qrexec-client-vm', 'sys-usb', 'qubes.USB+2-1'].join('\0'))
+    const whole = runProbe(shell).stdout
+    const { stdout } = runProbe(shell, { asFrontend: false })
+    const theirs = /^(?:S |P |.*vhci_hcd)/
+    const kept = whole
+      .toString()
+      .split('\n')
+      .filter((line) => !theirs.test(line))
+    expect(whole.toString().split('\n').length - kept.length).toBe(4)
+    expect(stdout.toString().split('\n')).toEqual(kept)
+    const survey = { asFrontend: null, devices: [{ port: '2-1' }], rejected: 0 }
+    expect(parseSurvey(stdout, MARKER, QUBE, false)).toMatchObject({ survey })
+    // What a qube tells unasked is no answer.
+    expect(parseSurvey(whole, MARKER, QUBE, false)).toMatchObject({ survey })
+  })
+
   it('has one answer whatever a login profile prints or sets', () => {
     tree.plug({ port: '2-1', interfaces: [{ number: 0, code: '030101' }] })
     const profile = `set -u; set -f; IFS=:; CDPATH=/tmp; alias cd=false printf=false
@@ -331,7 +359,7 @@ ss  0008 005 005 00010002 000005 0-0
 
   it('refuses the answer of another qube', () => {
     tree.plug({ port: '2-1' })
-    expect(parseSurvey(runProbe(shell, { name: 'work' }).stdout, MARKER, QUBE)).toEqual({
+    expect(parseSurvey(runProbe(shell, { name: 'work' }).stdout, MARKER, QUBE, true)).toEqual({
       problem: 'other-qube',
     })
   })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { QubeName } from '../../../src/lib/model/names.ts'
-import type { QubeSurvey } from '../../../src/lib/qubes/survey-facts.ts'
+import type { FrontendFacts, QubeSurvey } from '../../../src/lib/qubes/survey-facts.ts'
 import { parseSurvey } from '../../../src/lib/qubes/survey-parser.ts'
 import { assertHarmless } from './harmless.ts'
 import {
@@ -15,10 +15,12 @@ import {
 
 const QUBE = 'sys-usb' as QubeName
 
-function survey(parts: TranscriptParts): QubeSurvey {
-  const parsed = parseSurvey(renderTranscript(parts), MARKER, QUBE)
+function survey(parts: TranscriptParts): QubeSurvey & FrontendFacts {
+  const parsed = parseSurvey(renderTranscript(parts), MARKER, QUBE, true)
   if (!('survey' in parsed)) throw new Error(parsed.problem)
-  return parsed.survey
+  const { asFrontend } = parsed.survey
+  if (asFrontend === null) throw new Error('it was asked as a frontend')
+  return { ...parsed.survey, ...asFrontend }
 }
 
 describe('an answer that is none', () => {
@@ -37,14 +39,14 @@ describe('an answer that is none', () => {
       whole.replace('devices', 'x').replace('facts', 'devices').replace(' x', ' facts'),
     ],
   ])('%s', (_, text) => {
-    expect(parseSurvey(Buffer.from(text), MARKER, QUBE)).toEqual({ problem: 'nonsense' })
+    expect(parseSurvey(Buffer.from(text), MARKER, QUBE, true)).toEqual({ problem: 'nonsense' })
   })
 
   it.each([
     ['another name', 'work', 'other-qube'],
     ['two names', 'work\n/name = sys-usb', 'other-qube'],
   ])('%s', (_, name, problem) => {
-    expect(parseSurvey(renderTranscript({ name }), MARKER, QUBE)).toEqual({ problem })
+    expect(parseSurvey(renderTranscript({ name }), MARKER, QUBE, true)).toEqual({ problem })
   })
 
   it('what stands before the marker and after it does not count', () => {
@@ -151,7 +153,7 @@ describe('a device that cannot be is dropped, and counted', () => {
     const text = renderTranscript({})
       .toString()
       .replace(`${MARKER} devices\n`, `${MARKER} devices\n${devices.join('\n')}\n`)
-    const parsed = parseSurvey(Buffer.from(text), MARKER, QUBE)
+    const parsed = parseSurvey(Buffer.from(text), MARKER, QUBE, true)
     expect(parsed).toMatchObject({ survey: { truncated: true, devices: [] } })
   })
 })
@@ -161,7 +163,7 @@ it('the last line of attributes that were cut off counts for nothing', () => {
   const text = renderTranscript({ devices: [{ port: '2-1' }] }).toString()
   const cut = text.replace('2-1/devnum:2', `${filler.join('\n')}\n2-1/devnum:2`)
   expect(cut.length).toBeGreaterThan(160_000)
-  expect(parseSurvey(Buffer.from(cut), MARKER, QUBE)).toMatchObject({
+  expect(parseSurvey(Buffer.from(cut), MARKER, QUBE, true)).toMatchObject({
     survey: { truncated: true, devices: [] },
   })
 })
@@ -207,8 +209,13 @@ describe('the table of a virtual host controller', () => {
   it('is taken from where the kernel has it only', () => {
     const text = renderTranscript({ vhci: [VHCI_HEAD, vhciRow('hs', '0000')] }).toString()
     for (const elsewhere of ['../../devices/', '../../../devices/x/', '2-1/']) {
-      const parsed = parseSurvey(Buffer.from(text.replaceAll('../../../devices/', elsewhere)), MARKER, QUBE)
-      expect(parsed).toMatchObject({ survey: { vhci: null, rejected: 2 } })
+      const parsed = parseSurvey(
+        Buffer.from(text.replaceAll('../../../devices/', elsewhere)),
+        MARKER,
+        QUBE,
+        true,
+      )
+      expect(parsed).toMatchObject({ survey: { asFrontend: { vhci: null }, rejected: 2 } })
     }
   })
 

@@ -34,12 +34,7 @@ const pendingImportSchema = z.strictObject({
   pids: z.array(pidSchema).check(z.minLength(1), z.maxLength(64)),
 })
 
-/** What a survey may hold, written down again: the parser makes it field by field. */
-export const qubeSurveySchema: z.ZodMiniType<QubeSurvey> = z.strictObject({
-  qube: qubeNameSchema,
-  devices: z.array(deviceSchema),
-  rejected: z.int().check(z.minimum(0)),
-  truncated: z.boolean(),
+const frontendFactsSchema = z.strictObject({
   imports: z.array(importedDeviceSchema),
   vhci: z.nullable(z.array(vhciRowSchema)),
   stateFiles: z.array(
@@ -47,6 +42,15 @@ export const qubeSurveySchema: z.ZodMiniType<QubeSurvey> = z.strictObject({
   ),
   pendingImports: z.array(pendingImportSchema),
   keptImports: z.array(z.extend(pendingImportSchema, { vhciPort: vhciPortSchema })),
+})
+
+/** What a survey may hold, written down again: the parser makes it field by field. */
+export const qubeSurveySchema: z.ZodMiniType<QubeSurvey> = z.strictObject({
+  qube: qubeNameSchema,
+  devices: z.array(deviceSchema),
+  rejected: z.int().check(z.minimum(0)),
+  truncated: z.boolean(),
+  asFrontend: z.nullable(frontendFactsSchema),
   exports: z.array(z.strictObject({ port: portSchema, status: z.int().check(z.minimum(0), z.maximum(9)) })),
   exportSlots: z.array(portSchema),
   publishedSerials: z.array(

@@ -136,17 +136,18 @@ describe('a qube that does not', () => {
 })
 
 describe('the script', () => {
-  it('is constant but for the marker on its last line', () => {
+  it('is constant but for the marker on its last line, and what it is asked for', () => {
     const [one, two] = [makeMarker(), makeMarker()]
     expect(one).not.toBe(two)
-    const script = renderProbe(one)
+    const script = renderProbe(one, false)
     expect(script.split(one)).toHaveLength(2)
     expect(script.endsWith(`\nqusb_probe ${one} </dev/null\n`)).toBe(true)
-    expect(renderProbe(two)).toBe(script.replace(one, two))
+    expect(renderProbe(two, false)).toBe(script.replace(one, two))
+    expect(renderProbe(one, true)).toBe(script.replace(one, `${one} frontend`))
   })
 
   it('takes nothing but a marker', () => {
-    expect(() => renderProbe('$(id)')).toThrow('not a marker')
+    expect(() => renderProbe('$(id)', false)).toThrow('not a marker')
   })
 })
 

@@ -121,9 +121,9 @@ export const stateFilesCheck: Check = {
 }
 
 function staleFilesOf({ seen, sockets }: Examination, frontend: QubeName): DevicePlace[] {
-  const survey = seen.surveys.get(frontend)
-  const inUse = [...(survey?.pendingImports ?? []), ...(survey?.keptImports ?? [])]
-  return (survey?.stateFiles ?? []).filter(({ backend, port }) => {
+  const facts = seen.surveys.get(frontend)?.asFrontend
+  const inUse = [...(facts?.pendingImports ?? []), ...(facts?.keptImports ?? [])]
+  return (facts?.stateFiles ?? []).filter(({ backend, port }) => {
     if (inUse.some((entry) => entry.backend === backend && entry.port === port)) return false
     const there = seen.surveys.get(backend)
     // A backend that runs and was not asked, or does not answer, may well say that it is true.

@@ -105,7 +105,10 @@ export const portsCheck: Check = {
   },
 }
 
-function findPortFaults(examination: Examination, { qube, vhci }: QubeSurvey): Finding[] {
+function findPortFaults(examination: Examination, { qube, asFrontend }: QubeSurvey): Finding[] {
+  // Of a qube that cannot be looked into nobody knows.
+  if (asFrontend === null) return []
+  const { vhci } = asFrontend
   if (vhci === null) {
     return [
       faultIn(
