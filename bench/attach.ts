@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { BARE_PASSTHROUGH, type BenchLab, PROGRAM, withLab } from './lab.ts'
 import { measure, printTable, runNode, type Times } from './measure.ts'
+import { timeService } from './service-times.ts'
 
 const ROUNDS = 24
 const DEVICE = ['sys-usb', '2-1', 'work'] as const
@@ -15,52 +16,63 @@ export async function benchAttach(): Promise<void> {
 
 /** The same in a lab that is up, with a stick at 2-1 and a qube called work. */
 export async function compareAttach(bench: BenchLab, note: string, rounds: number): Promise<void> {
-  const { env, site, probes } = bench
+  const { site, probes } = bench
+  const service = timeService(bench, 'qubes.USBAttach')
   const bare = (what: string): string[] => [
     BARE_PASSTHROUGH,
     what,
-    site.qrexecClient,
+    service.client,
     site.policyDir,
     probes.backend,
     probes.frontend,
     ...DEVICE,
   ]
+  const env = { QUSB_SITE: service.siteFile }
+  const others = service.last
   const pause = { name: 'pause', work: () => untilFree(bench) }
   const times = await measure(
     [
-      { name: 'bare attach', args: bare('attach') },
+      { name: 'bare attach', args: bare('attach'), others },
       { name: 'bare detach (frontend only)', args: bare('detach') },
       pause,
-      { name: 'bare attach and surveys before and after', args: bare('attach-with-looks') },
+      { name: 'bare attach and surveys before and after', args: bare('attach-with-looks'), others },
       { name: 'bare detach', args: bare('detach') },
       pause,
-      { name: 'qusb attach', args: [PROGRAM, 'attach', ...DEVICE], env },
+      { name: 'qusb attach', args: [PROGRAM, 'attach', ...DEVICE], env, others },
       { name: 'qusb detach (both sides clean)', args: [PROGRAM, 'detach', ...DEVICE], env },
       pause,
     ],
     rounds,
   )
   const find = (name: string): Times => times.find((each) => each.name.startsWith(name)) ?? missing(name)
-  const beside = (name: string, bares: readonly string[]): (string | number)[] => {
-    const { least, median, name: whole } = find(name)
-    // The proxy's own pauses of 200 ms are in all of them, and where the least one falls is luck: medians are steadier.
-    return [
-      whole,
-      least,
-      median,
-      ...bares.flatMap((each) => [least - find(each).least, median - find(each).median]),
-    ]
-  }
+  const surveying = find('bare attach and surveys')
+  // The service looks five times a second whether it is done: in the whole, luck is more than all else.
   printTable(
-    `Attach and detach, ms (${note})`,
-    ['', 'least', 'median', 'more than bare', 'by median', 'than with surveys', 'by median'],
-    [
-      beside('bare attach', []),
-      beside('bare attach and surveys', ['bare attach']),
-      beside('qusb attach', ['bare attach', 'bare attach and surveys']),
-      beside('bare detach (', []),
-      beside('qusb detach', ['bare detach (']),
-    ],
+    `Attach, ms (${note})`,
+    ['', 'least', 'median', 'outside the service, least', 'median', 'own share by least', 'by median'],
+    ['bare attach', 'bare attach and surveys', 'qusb attach']
+      .map(find)
+      .map((each) => [
+        each.name,
+        each.least,
+        each.median,
+        each.own.least,
+        each.own.median,
+        ...(each.name.startsWith('bare')
+          ? []
+          : [each.own.least - surveying.own.least, each.own.median - surveying.own.median]),
+      ]),
+  )
+  const detach = find('bare detach (')
+  printTable(
+    'Detach, ms',
+    ['', 'least', 'median', 'more than bare', 'by median'],
+    [detach, find('qusb detach')].map((each) => [
+      each.name,
+      each.least,
+      each.median,
+      ...(each === detach ? [] : [each.least - detach.least, each.median - detach.median]),
+    ]),
   )
 }
 

@@ -16,6 +16,8 @@ export interface BenchLab {
   lab: RunningLab
   site: Site
   env: NodeJS.ProcessEnv
+  /** Goes with the lab. */
+  directory: string
   /** The probe as files, for the bare calls. */
   probes: { backend: string; frontend: string }
 }
@@ -39,7 +41,7 @@ export async function withLab(
     writeFileSync(probes.backend, renderProbe(makeMarker(), false))
     writeFileSync(probes.frontend, renderProbe(makeMarker(), true))
     const site = siteFrom(JSON.parse(readFileSync(lab.site, 'utf8')))
-    await work({ lab, site, env: { QUSB_SITE: lab.site }, probes })
+    await work({ lab, site, env: { QUSB_SITE: lab.site }, directory, probes })
   } finally {
     await lab.down()
     rmSync(directory, { recursive: true, force: true })

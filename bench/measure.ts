@@ -2,14 +2,20 @@ import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 
 /** Something that is timed: a program of Node's, or any work. */
-export type Case = { name: string } & (
-  | { args: string[]; env?: NodeJS.ProcessEnv }
-  | { work: () => Promise<void> }
-)
+export type Case = {
+  name: string
+  /** How much of the last run was another's time, ms: then what remains is told, too. */
+  others?: () => number
+} & ({ args: string[]; env?: NodeJS.ProcessEnv } | { work: () => Promise<void> })
 
 /** Wall-clock times of one case, ms. */
-export interface Times {
+export interface Times extends Spread {
   name: string
+  /** Without what was another's. */
+  own: Spread
+}
+
+interface Spread {
   least: number
   median: number
 }
@@ -19,19 +25,25 @@ export interface Times {
  * what the work itself costs.
  */
 export async function measure(cases: readonly Case[], rounds: number): Promise<Times[]> {
-  const times = cases.map((): number[] => [])
+  const times = cases.map((): { whole: number; own: number }[] => [])
   for (let round = 0; round < rounds; round++) {
     for (const [i, each] of cases.entries()) {
       const begin = process.hrtime.bigint()
       if ('work' in each) await each.work()
       else await runNode(each.args, each.env ?? {})
-      times[i]?.push(Number(process.hrtime.bigint() - begin) / 1e6)
+      const whole = Number(process.hrtime.bigint() - begin) / 1e6
+      times[i]?.push({ whole, own: whole - (each.others?.() ?? 0) })
     }
   }
   return cases.map(({ name }, i) => {
-    const sorted = (times[i] ?? []).sort((a, b) => a - b)
-    return { name, least: sorted[0] ?? Number.NaN, median: sorted[sorted.length >> 1] ?? Number.NaN }
+    const all = times[i] ?? []
+    return { name, ...spread(all.map(({ whole }) => whole)), own: spread(all.map(({ own }) => own)) }
   })
+}
+
+function spread(all: readonly number[]): Spread {
+  const sorted = [...all].sort((a, b) => a - b)
+  return { least: sorted[0] ?? Number.NaN, median: sorted[sorted.length >> 1] ?? Number.NaN }
 }
 
 /**
