@@ -2,9 +2,6 @@ import { string } from '@oclif/core/args'
 import { boolean } from '@oclif/core/flags'
 import { QusbCommand } from '../cli/command.ts'
 import { allowBareWait, attachFlags, BACKEND_FORMS, DEVICE_FORMS, readAttachFlags } from '../cli/flags.ts'
-import { askForAttach } from '../cli/questions.ts'
-import { attachPatiently } from '../lib/passthrough/attach-patiently.ts'
-import { renderAttach } from '../lib/view/attachment.ts'
 
 export default class Attach extends QusbCommand {
   static override summary = 'Attach a USB device of a backend to a frontend qube.'
@@ -47,6 +44,13 @@ export default class Attach extends QusbCommand {
     this.argv = allowBareWait(this.argv)
     const { args, flags } = await this.parse(Attach)
     const context = this.context()
+    await context.directory.askEarly()
+    // Loaded while qubesd answers.
+    const [{ askForAttach }, { attachPatiently }, { renderAttach }] = await Promise.all([
+      import('../cli/questions.ts'),
+      import('../lib/passthrough/attach-patiently.ts'),
+      import('../lib/view/attachment.ts'),
+    ])
     const what = await askForAttach(context, args, this.mayAsk(flags))
     const { patience, ...options } = readAttachFlags(flags, context.config.timeout)
     const request = { ...what, ...options, replace: flags.replace, dryRun: flags['dry-run'] }

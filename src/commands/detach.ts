@@ -2,13 +2,10 @@ import { string } from '@oclif/core/args'
 import { boolean, string as stringFlag } from '@oclif/core/flags'
 import { QusbCommand } from '../cli/command.ts'
 import { BACKEND_FORMS, DEVICE_FORMS, viaFlag } from '../cli/flags.ts'
-import { askForAttachments, askForDevice } from '../cli/questions.ts'
 import { QusbError } from '../lib/errors.ts'
 import type { Context } from '../lib/passthrough/context.ts'
-import { detach, type What } from '../lib/passthrough/detach.ts'
-import { readWords } from '../lib/passthrough/read-words.ts'
+import type { What } from '../lib/passthrough/detach.ts'
 import { readQube } from '../lib/passthrough/words.ts'
-import { renderDetach } from '../lib/view/attachment.ts'
 
 export default class Detach extends QusbCommand {
   static override summary = 'Detach USB devices, leaving both sides clean.'
@@ -35,6 +32,12 @@ export default class Detach extends QusbCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Detach)
     const context = this.context()
+    await context.directory.askEarly()
+    // Loaded while qubesd answers.
+    const [{ detach }, { renderDetach }] = await Promise.all([
+      import('../lib/passthrough/detach.ts'),
+      import('../lib/view/attachment.ts'),
+    ])
     const words = [args.backend, args.device, args.frontend].filter((word) => word !== undefined)
     if (words.length > 0 && (flags.all || flags.from !== undefined)) {
       throw new QusbError(
@@ -58,9 +61,11 @@ export default class Detach extends QusbCommand {
   ): Promise<What> {
     if (flags.all) return { what: 'all' }
     if (flags.from !== undefined) return { what: 'frontend', frontend: readQube(flags.from, 'frontend') }
+    const { askForAttachments, askForDevice } = await import('../cli/questions.ts')
     if (words.length === 0) {
       return { what: 'chosen', attachments: await askForAttachments(context, this.mayAsk(flags)) }
     }
+    const { readWords } = await import('../lib/passthrough/read-words.ts')
     const read = await readWords(context, words)
     const device = await askForDevice(context, read, this.mayAsk(flags))
     return { what: 'device', ...device, frontend: read.frontend }

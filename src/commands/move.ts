@@ -2,9 +2,6 @@ import { string } from '@oclif/core/args'
 import { boolean } from '@oclif/core/flags'
 import { QusbCommand } from '../cli/command.ts'
 import { allowBareWait, attachFlags, BACKEND_FORMS, DEVICE_FORMS, readAttachFlags } from '../cli/flags.ts'
-import { askForAttach } from '../cli/questions.ts'
-import { attachPatiently } from '../lib/passthrough/attach-patiently.ts'
-import { renderAttach } from '../lib/view/attachment.ts'
 
 export default class Move extends QusbCommand {
   static override summary = 'Move a USB device from the qube that has it to another.'
@@ -28,6 +25,13 @@ export default class Move extends QusbCommand {
     this.argv = allowBareWait(this.argv)
     const { args, flags } = await this.parse(Move)
     const context = this.context()
+    await context.directory.askEarly()
+    // Loaded while qubesd answers.
+    const [{ askForAttach }, { attachPatiently }, { renderAttach }] = await Promise.all([
+      import('../cli/questions.ts'),
+      import('../lib/passthrough/attach-patiently.ts'),
+      import('../lib/view/attachment.ts'),
+    ])
     const what = await askForAttach(context, args, this.mayAsk(flags))
     const { patience, ...options } = readAttachFlags(flags, context.config.timeout)
     const request = { ...what, ...options, replace: true, dryRun: flags['dry-run'] }

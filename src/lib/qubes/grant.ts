@@ -181,18 +181,18 @@ async function startReaper(
     stdout: 'ignore',
     stderr: 'ignore',
     detached: true,
+    // Neither read nor awaited: execa need not watch over it.
+    buffer: false,
     cleanup: false,
     reject: false,
     extendEnv: false,
     env: { PATH: '/usr/bin:/bin' },
   })
+  child.on('error', () => {})
   child.stdin.on('error', () => {})
   // The reaper must not keep us running.
   child.unref()
   if ('unref' in child.stdin && typeof child.stdin.unref === 'function') child.stdin.unref()
-  if (child.pid === undefined) {
-    const ended = await child
-    throw new QusbError('INTERNAL', `cannot run ${site.sh}`, { cause: ended })
-  }
+  if (child.pid === undefined) throw new QusbError('INTERNAL', `cannot run ${site.sh}`)
   return { begin: () => child.stdin.write('\n'), end: () => child.stdin.end() }
 }
