@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { execa } from 'execa'
 import { cleanStderr } from '../model/text.ts'
 
@@ -68,12 +69,14 @@ export interface ProgramCall {
   timeoutMs: number
   /** The most that is read from stdout, bytes; a call that says more is ended. */
   stdoutLimit: number
+  /** What its answer ends with: when that has come the call is over, and the program has a moment to end by itself. */
+  lastWords?: string | undefined
   signal?: AbortSignal | undefined
 }
 
-/** How a call ended. `stdout` is hostile until parsed; `stderr` is clean, for people, and never to be parsed. */
+/** How a call ended; said: its last words have come. `stdout` is hostile until parsed; `stderr` is clean, for people, and never to be parsed. */
 export interface ProgramEnd {
-  end: 'exit' | 'timeout' | 'overflow' | 'aborted' | 'not-started'
+  end: 'exit' | 'said' | 'timeout' | 'overflow' | 'aborted' | 'not-started'
   exitCode: number | null
   stdout: Buffer
   stderr: string | undefined
@@ -111,7 +114,8 @@ export async function callProgram(
       clearTimeout(timer)
       clearTimeout(settleTimer)
       call.signal?.removeEventListener('abort', onAbort)
-      if (end !== 'exit') abandon(child)
+      if (end === 'said') letEnd(child)
+      else if (end !== 'exit') abandon(child)
       settle({ end, exitCode, stdout: Buffer.concat(stdout), stderr: stderr.text() })
     }
     const onAbort = (): void => finish('aborted', null)
@@ -122,14 +126,19 @@ export async function callProgram(
     call.signal?.addEventListener('abort', onAbort, { once: true })
 
     child.stdout.on('error', () => {})
+    const isLast = call.lastWords === undefined ? () => false : listenFor(call.lastWords)
     child.stdout.on('data', (chunk: Buffer) => {
+      // What comes after the last words would be read for nobody.
+      if (settled) return child.stdout.destroy()
       stdoutBytes += chunk.length
       if (stdoutBytes > call.stdoutLimit) return finish('overflow', null)
       stdout.push(chunk)
+      if (isLast(chunk)) finish('said', null)
     })
     // `close` waits for the streams; a grandchild that keeps them must not hold us longer than a moment.
     child.once('close', (code, signal) => finish('exit', code ?? 128 + signalNumber(signal)))
     child.once('exit', (code, signal) => {
+      if (settled) return
       const awaitSilence = (heard: number): void => {
         settleTimer = setTimeout(() => {
           // A process that was not let run finds its timer due before what waits to be read: read first.
@@ -143,6 +152,37 @@ export async function callProgram(
       awaitSilence(heardBytes())
     })
   })
+}
+
+/** @returns tells of each piece of a text whether some words end in it, though they began in one before */
+function listenFor(words: string): (piece: Buffer) => boolean {
+  let rest = Buffer.alloc(0)
+  return (piece) => {
+    const heard = Buffer.concat([rest, piece])
+    rest = heard.subarray(Math.max(0, heard.length - words.length + 1))
+    return heard.includes(words)
+  }
+}
+
+/** Programs that have said all that they had to, and have not ended yet. */
+const ending = new Set<Program>()
+
+/** Gives a program a moment to end by itself, without being held up by it: none is left behind. */
+function letEnd(child: Program): void {
+  if (ending.size === 0) process.once('exit', killEnding)
+  ending.add(child)
+  const timer = setTimeout(() => abandon(child), EXIT_GRACE_MS).unref()
+  child.once('close', () => {
+    clearTimeout(timer)
+    ending.delete(child)
+    if (ending.size === 0) process.off('exit', killEnding)
+  })
+  child.unref()
+  for (const stream of [child.stdin, child.stdout, child.stderr] as (Socket | null)[]) stream?.unref()
+}
+
+function killEnding(): void {
+  for (const child of ending) child.kill('SIGKILL')
 }
 
 function signalNumber(signal: NodeJS.Signals | null): number {

@@ -8,6 +8,7 @@ import { POLICY_REFUSES, policyLine } from './refusal.ts'
 import type { Errand } from './root-shell.ts'
 import type { QubeSurvey, SurveyFailure } from './survey-facts.ts'
 import type { SurveyProblem } from './survey-parser.ts'
+import { lastLine } from './transcript.ts'
 
 export type { QubeSurvey, SurveyFailure } from './survey-facts.ts'
 
@@ -36,13 +37,14 @@ export async function surveyQube(
     stdin: (errand?.stdin ?? '') + renderProbe(marker, asFrontend),
     timeoutMs,
     stdoutLimit: site.limits.surveyBytes,
+    lastWords: lastLine(marker),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   })
   // Loaded, and its schemas made, while the qube answers.
   const { parseSurvey } = await import('./survey-parser.ts')
   const result = await answering
-  if (result.end === 'exit') {
-    // A complete answer counts whatever the exit code: a login profile may end its shell with any.
+  if (result.end === 'exit' || result.end === 'said') {
+    // A complete answer counts whatever the exit code, which is not waited for: a login profile may end its shell with any.
     const parsed = parseSurvey(result.stdout, marker, qube, asFrontend)
     if ('survey' in parsed) return parsed
     if (result.exitCode === POLICY_REFUSES && isManagementQube(site)) {

@@ -110,6 +110,11 @@ export function readTranscript(output: Buffer, marker: string): Transcript | und
   return transcript
 }
 
+/** What a whole answer ends with, and no other has in it. */
+export function lastLine(marker: string): string {
+  return `\n${marker} end\n`
+}
+
 /** Where the line `MARKER WORD` starts, and where the line after it does. */
 function sectionAfter(
   output: Buffer,

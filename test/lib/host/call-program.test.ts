@@ -1,9 +1,10 @@
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { common } from '../../../scripts/bundle/options.mjs'
 import { callProgram, type ProgramCall, type ProgramEnd } from '../../../src/lib/host/call-program.ts'
 
@@ -11,9 +12,10 @@ const scratch = mkdtempSync(join(tmpdir(), 'qusb-call-'))
 afterAll(() => rmSync(scratch, { recursive: true }))
 writeFileSync(join(scratch, 'plain'), 'no program', { mode: 0o644 })
 
+const outfile = join(scratch, 'bundled.cjs')
+
 /** With execa as the bundle changes it. The program comes with it, since all changes must find their files. */
 async function bundled(): Promise<typeof callProgram> {
-  const outfile = join(scratch, 'bundled.cjs')
   const contents = `export { callProgram } from './src/lib/host/call-program.ts'\nexport * from './src/main.ts'`
   await build({
     ...common,
@@ -88,6 +90,70 @@ describe.each([
     expect(await given).toMatchObject({ end: 'aborted' })
     expect(await sh('exec sleep 60', { signal: giving.signal })).toMatchObject({ end: 'aborted' })
     expect(await call(join(scratch, 'none'), [], { signal: giving.signal })).toMatchObject({ end: 'aborted' })
+  })
+
+  describe('whose last words are known', () => {
+    const lastWords = '\nend\n'
+    const pidOf = (said: ProgramEnd): number => Number(said.stdout.toString().split('\n')[0])
+    /** Whether it runs; one that has ended may wait until somebody asks how. */
+    const runs = (pid: number): boolean => {
+      expect(pid).toBeGreaterThan(1)
+      try {
+        return !readFileSync(`/proc/${pid}/status`, 'utf8').includes('State:\tZ')
+      } catch {
+        return false
+      }
+    }
+    const isGone = async (pid: number, timeout: number): Promise<void> =>
+      await vi.waitFor(() => expect(runs(pid)).toBe(false), { timeout })
+
+    it.each([
+      ['at once', 'printf "$$\\nend\\n"'],
+      ['in pieces', 'printf "$$\\nen"; sleep 0.2; printf d; sleep 0.2; echo'],
+      ['and more', 'printf "$$\\nend\\nmore\\n"'],
+    ])('is over when it has said them, %s, and is let go on for a moment', async (_, script) => {
+      const mark = join(scratch, 'went-on')
+      const said = await sh(`${script}; sleep 0.5; : >"${mark}"; exec sleep 60`, { lastWords })
+      expect(said).toMatchObject({ end: 'said', exitCode: null })
+      expect(said.stdout.toString()).toMatch(/^[0-9]+\nend\n/)
+      expect(existsSync(mark)).toBe(false)
+      await vi.waitFor(() => expect(existsSync(mark)).toBe(true), { timeout: 5000 })
+      rmSync(mark)
+      process.kill(pidOf(said))
+    })
+
+    it('is ended when its moment is over', async () => {
+      const said = await sh('printf "$$\\nend\\n"; exec sleep 60', { lastWords })
+      expect(runs(pidOf(said))).toBe(true)
+      await isGone(pidOf(said), 10_000)
+    })
+
+    it('is not read any further', async () => {
+      const said = await sh('printf "$$\\nend\\n"; exec yes', { lastWords, stdoutLimit: 100_000_000 })
+      expect(said.end).toBe('said')
+      // The first write that nobody reads ends it, long before its moment is over.
+      await isGone(pidOf(said), 2000)
+    })
+
+    it('that ends without them has ended as any other', async () => {
+      expect(await sh('printf "\\nen\\nd\\nend"; exit 3', { lastWords })).toMatchObject({
+        end: 'exit',
+        exitCode: 3,
+      })
+      expect(await sh('exec yes', { lastWords })).toMatchObject({ end: 'overflow' })
+    })
+
+    it('neither holds up the end of our program nor outlives it', async () => {
+      const options = JSON.stringify({ stdin: '', timeoutMs: 10_000, stdoutLimit: 1000, lastWords })
+      const program = `require(process.argv[1]).callProgram('/bin/sh', ['-c', 'printf "$$\\nend\\n"; exec sleep 60'], ${options})
+        .then(({ stdout }) => console.log(stdout.toString()))`
+      const ours = spawnSync(process.execPath, ['-e', program, outfile], {
+        encoding: 'utf8',
+        timeout: 20_000,
+      })
+      expect(ours).toMatchObject({ status: 0, stderr: '' })
+      await isGone(Number(ours.stdout.split('\n')[0]), 2000)
+    })
   })
 
   it('is over though a grandchild keeps its stdout, and what it wrote is read', async () => {

@@ -53,6 +53,8 @@ describe('a qube that answers', () => {
     ['and ends with a code of qrexec', 'qube; exit 127'],
     ['and complains', 'qube; echo "warning" >&2'],
     ['with a child left behind that holds stdout', 'qube; sleep 20 & echo $! >$dir/pid'],
+    ['and goes on to talk', 'qube; exec yes'],
+    ['and stays', 'qube; exec sleep 20'],
   ])('%s', async (_, script) => {
     const result = await surveyQube(siteOf(script), QUBE)
     const left = join(dir, 'pid')
@@ -80,7 +82,12 @@ describe('a qube that does not', () => {
     ['does not read', 'exit 1', 'NOT_RUNNING', 'answers nonsense'],
     ['dies half-way', 'qube | head -c 60', 'NOT_RUNNING', 'answers nonsense'],
     ['never ends to talk', 'yes', 'NOT_RUNNING', 'more than 262144 bytes'],
-    ['talks before and never ends', 'qube; yes', 'NOT_RUNNING', 'more than 262144 bytes'],
+    [
+      'talks before and never ends',
+      'head -c 300000 /dev/zero; qube; yes',
+      'NOT_RUNNING',
+      'more than 262144 bytes',
+    ],
   ])('%s', async (_, script, code, message) => {
     const failure = failureOf(await surveyQube(siteOf(script), QUBE))
     expect(failure).toMatchObject({ qube: 'sys-usb', code })
