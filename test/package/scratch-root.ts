@@ -21,6 +21,9 @@ const PROGRAMS =
 /** Debian's rpm always says that its own packages are another's. */
 const DEBIAN = /^rpm: (RPM should not be used directly|However assuming you know).*\n/gm
 
+/** What stands for dom0's Node, which `.ci/run` fetches; else the one that runs the tests. */
+export const DOM0_NODE = process.env.QUSB_DOM0_NODE ?? process.execPath
+
 /** A directory that stands for the root of a dom0: packages are installed in it, and their scriptlets run there. */
 export interface ScratchRoot {
   dir: string
@@ -46,7 +49,7 @@ export function makeScratchRoot(): ScratchRoot {
   writeFileSync(join(dir, 'dev/urandom'), randomBytes(64 * 1024))
   writeFileSync(join(dir, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\n')
   writeFileSync(join(dir, 'etc/group'), `root:x:0:\nqubes:x:${isRoot ? 4242 : 0}:\n`)
-  putProgram(dir, process.execPath, '/usr/bin/node')
+  putProgram(dir, DOM0_NODE, '/usr/bin/node')
   for (const name of PROGRAMS) {
     const found = spawnSync('sh', ['-c', 'command -v -- "$1"', 'sh', name], {
       encoding: 'utf8',
