@@ -1,13 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Command } from '@oclif/core/command'
-import type { Config } from '@oclif/core/config'
-import type { PJSON, Plugin } from '@oclif/core/interfaces'
 import { settings } from '@oclif/core/settings'
+import type { CommandClass } from './command.ts'
 import { tellFailure } from './failure.ts'
-
-/** A class of a command that is no longer abstract. */
-type CommandClass = typeof Command & (new (argv: string[], config: Config) => Command)
 
 /** The commands by id (`rule:add`), each loaded when it is called: what a run does not need costs it nothing. */
 export type Commands = Readonly<Record<string, () => Promise<{ default: CommandClass }>>>
@@ -22,18 +17,17 @@ export async function runProgram(args: string[], root: string, commands: Command
   // With NODE_ENV=development or test, oclif would look for sources of the bundle, and for typescript to compile them.
   settings.enableAutoTranspile = false
   try {
-    const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    // oclif runs code that the user's data directory names, wherever the environment says that this is.
-    const options = { root, isRoot: true, pjson, userPlugins: false, devPlugins: false }
     const named = asks(args, '--help') ? undefined : findNamed(args, commands)
     if (named === undefined) {
       // Help, topics, the version, or no command at all: oclif runs none of ours.
       const { run } = await import('@oclif/core/run')
-      await run(args, options)
+      const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+      // oclif runs code that the user's data directory names, wherever the environment says that this is.
+      await run(args, { root, isRoot: true, pjson, userPlugins: false, devPlugins: false })
     } else {
       const { default: command } = await named.load()
       command.id = named.id
-      await command.run(named.rest, { ...options, plugins: new Map([[pjson.name, searchless(root, pjson)]]) })
+      await command.start(named.rest, root)
     }
   } catch (error) {
     const told = isUnknownCommand(error) ? await explainUnknownCommand(error, args, root) : error
@@ -49,35 +43,6 @@ function findNamed(args: string[], commands: Commands) {
     if (load !== undefined) return { id, load, rest: args.slice(words) }
   }
   return undefined
-}
-
-/**
- * The program as oclif's plugin without commands, for one that is found already: to read the manifest of all, which help
- * needs, takes a twentieth of a listing.
- */
-function searchless(root: string, pjson: PJSON): Plugin {
-  const { name, version } = pjson
-  return {
-    _base: '',
-    alias: name,
-    commandIDs: [],
-    commands: [],
-    commandsDir: undefined,
-    findCommand: () => undefined as never,
-    hasManifest: true,
-    hooks: {},
-    isRoot: true,
-    load: async () => {},
-    moduleType: 'commonjs',
-    name,
-    options: { root },
-    pjson,
-    root,
-    topics: [],
-    type: 'core',
-    valid: true,
-    version,
-  }
 }
 
 /** oclif's error for words that begin with no command. */

@@ -9,9 +9,10 @@ let root: string
 /** The program beside a manifest that nobody can read: who reads it says so. */
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'qusb-named-'))
-  for (const name of ['bin', 'dist/qusb.cjs', 'package.json']) {
+  for (const name of ['bin', 'dist/qusb.cjs', 'share']) {
     cpSync(resolve(name), join(root, name), { recursive: true })
   }
+  cpSync(resolve('package.json'), join(root, 'package.json'))
   writeFileSync(join(root, 'oclif.manifest.json'), 'no manifest')
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -29,4 +30,11 @@ it.each([[['schema']], [['completion', 'bash']], [['list', '--nope']], [['rule',
 
 it.each([[['list', '--help']], [['rule']], [['--help']]])('reads it for %j', (args) => {
   expect(qusb(...args).stderr).toContain('manifest')
+})
+
+it('needs no description of the package for a command', () => {
+  rmSync(join(root, 'package.json'))
+  expect(qusb('schema')).toMatchObject({ status: 0, stderr: '' })
+  expect(qusb('completion', 'bash')).toMatchObject({ status: 0, stderr: '' })
+  expect(qusb('--version').stderr).toContain('package.json')
 })
