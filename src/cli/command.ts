@@ -31,7 +31,7 @@ export abstract class QusbCommand extends Command {
 
   /**
    * Runs the command. oclif's own `run` would load its configuration first: plugins, directories and shells, of which no
-   * command of ours uses anything, in a fifteenth of a listing's time.
+   * command of ours uses anything, in milliseconds of every start.
    * @param root the directory of package.json
    */
   static async start(this: Concrete, argv: string[], root: string): Promise<void> {

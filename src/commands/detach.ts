@@ -32,12 +32,6 @@ export default class Detach extends QusbCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Detach)
     const context = this.context()
-    await context.directory.askEarly()
-    // Loaded while qubesd answers.
-    const [{ detach }, { renderDetach }] = await Promise.all([
-      import('../lib/passthrough/detach.ts'),
-      import('../lib/view/attachment.ts'),
-    ])
     const words = [args.backend, args.device, args.frontend].filter((word) => word !== undefined)
     if (words.length > 0 && (flags.all || flags.from !== undefined)) {
       throw new QusbError(
@@ -45,6 +39,12 @@ export default class Detach extends QusbCommand {
         `"${words.join(' ')}" and ${flags.all ? '--all' : '--from'} say two different things`,
       )
     }
+    await context.directory.askEarly()
+    // Loaded while qubesd answers.
+    const [{ detach }, { renderDetach }] = await Promise.all([
+      import('../lib/passthrough/detach.ts'),
+      import('../lib/view/attachment.ts'),
+    ])
     const request = await this.readRequest(context, words, flags)
     const outcome = await detach(context, {
       ...request,

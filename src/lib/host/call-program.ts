@@ -74,7 +74,10 @@ export interface ProgramCall {
   signal?: AbortSignal | undefined
 }
 
-/** How a call ended; said: its last words have come. `stdout` is hostile until parsed; `stderr` is clean, for people, and never to be parsed. */
+/**
+ * How a call ended; said: its last words have come. `stdout` is hostile until parsed; `stderr` is clean, for people, and
+ * never to be parsed.
+ */
 export interface ProgramEnd {
   end: 'exit' | 'said' | 'timeout' | 'overflow' | 'aborted' | 'not-started'
   exitCode: number | null

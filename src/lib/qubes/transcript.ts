@@ -112,7 +112,12 @@ export function readTranscript(output: Buffer, marker: string): Transcript | und
 
 /** What a whole answer ends with, and no other has in it. */
 export function lastLine(marker: string): string {
-  return `\n${marker} end\n`
+  return lineOf(marker, 'end')
+}
+
+/** A marker's line, with the line break before it, which may be the one that ended the last marker's line. */
+function lineOf(marker: string, word: string): string {
+  return `\n${marker} ${word}\n`
 }
 
 /** Where the line `MARKER WORD` starts, and where the line after it does. */
@@ -123,8 +128,7 @@ function sectionAfter(
   from: number | undefined,
 ): { start: number; end: number } | undefined {
   if (from === undefined) return undefined
-  const line = `\n${marker} ${word}\n`
-  // The line break before may be the one that ended the last marker's line.
+  const line = lineOf(marker, word)
   const start = output.indexOf(line, Math.max(0, from - 1))
   return start < 0 ? undefined : { start, end: start + line.length }
 }
