@@ -98,7 +98,7 @@ const PAGES: Readonly<Record<string, () => Record<string, string[]>>> = {
   'qusb.json.5': () => ({
     '@CONFIG@': fieldList(describeFields(configFileSchema(), CONFIG_WORDS, 'input', DEFAULT_CONFIG)),
     '@SITE@': fieldList(describeFields(siteFileSchema(), SITE_WORDS, 'input', QUBES_OS)),
-    '@ALIAS@': fieldList(describeFields(namedDeviceSchema, ALIAS_WORDS, 'output')),
+    '@ALIAS@': fieldList(describeFields(namedDeviceSchema(), ALIAS_WORDS, 'output')),
     '@RECORD@': fieldList(describeFields(attachmentRecordSchema, RECORD_WORDS, 'output')),
     '@EVENT@': fieldList(describeFields(historyEventSchema, EVENT_WORDS, 'output')),
   }),

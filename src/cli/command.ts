@@ -74,10 +74,12 @@ export abstract class QusbCommand extends Command {
     } = { undoes: true },
   ): Context {
     const siteFile = process.env.QUSB_SITE
-    const progress = startProgress(process.stderr)
+    // By the descriptor, here too: what says nothing on stderr need not make it.
+    const onTerminal = isatty(2)
+    const progress = onTerminal ? startProgress(process.stderr) : () => {}
     const run = { signal: abortOnSignals(() => this.progress(''), options), progress }
     const context = openContext(siteFile, run, options.readConfig)
-    if (siteFile !== undefined && siteFile !== '' && process.stderr.isTTY === true) {
+    if (siteFile !== undefined && siteFile !== '' && onTerminal) {
       process.stderr.write(`qusb: using the site ${cleanText(siteFile, 200).text} (QUSB_SITE)\n`)
     }
     this.progress = progress
@@ -106,12 +108,14 @@ export abstract class QusbCommand extends Command {
   ): void {
     const { result, failure } = outcome
     this.print(result, flags.json, draw)
-    const screen = describeTerminal(process.stderr, process.env)
     // What is told as the failure need not be told before as a warning.
     const warnings = (result.warnings ?? []).filter(
       (warning) => flags.json || warning.message !== failure?.message,
     )
-    process.stderr.write(renderWarnings(warnings, screen))
+    if (warnings.length > 0) {
+      const screen = describeTerminal(process.stderr, process.env)
+      process.stderr.write(renderWarnings(warnings, screen))
+    }
     if (failure === undefined) return
     if (flags.json) process.exitCode = failure.exitCode
     else process.exitCode = tellFailure(failure, flags)

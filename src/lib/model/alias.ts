@@ -1,15 +1,15 @@
 import type * as z from 'zod/mini'
-import type { aliasNameSchema, aliasSchema, namedDeviceSchema, pinSchema } from './alias-record.ts'
+import type { aliasSchema, namedDeviceSchema } from './alias-record.ts'
 import type { QubeName } from './names.ts'
 import type { Port } from './port.ts'
 
 export const ALIAS = /^[a-z][a-z0-9-]{0,30}$/
 
+export type Alias = z.infer<ReturnType<typeof aliasSchema>>
 /** A user's own name for a device. */
-export type AliasName = z.infer<typeof aliasNameSchema>
-export type Alias = z.infer<typeof aliasSchema>
-export type NamedDevice = z.infer<typeof namedDeviceSchema>
-export type Pin = z.infer<typeof pinSchema>
+export type AliasName = Alias['name']
+export type NamedDevice = z.infer<ReturnType<typeof namedDeviceSchema>>
+export type Pin = NonNullable<NamedDevice['pin']>
 
 /** @returns the name, or undefined where it cannot be one */
 export function parseAliasName(text: string): AliasName | undefined {

@@ -9,7 +9,6 @@ import { assignmentOf, findAssignments } from './assignments.ts'
 import { type Backends, findBackends, haltedWarnings, onlyBackends } from './backends.ts'
 import type { Context } from './context.ts'
 import { errorToWarning, failureToError, failureToWarning, type Look, lookAt, warningsOf } from './look.ts'
-import { aliasesIfAny, namingOf } from './naming.ts'
 import type { ListedDevice, ListResult, Warning } from './results.ts'
 
 export interface ListRequest {
@@ -36,7 +35,10 @@ export async function list(
   const backends = named ? onlyBackends(request.backends) : await findBackends(context)
   context.progress(`looking at ${backends.names.join(', ')}`)
   const assigning = request.assignments === false ? [] : findAssignments(context)
-  const looked = await lookWithStore(context, backends)
+  const looking = lookWithStore(context, backends)
+  // Loaded while the backends answer, as all that is not needed to ask them.
+  const loading = nextTurn().then(() => import('./naming.ts'))
+  const [looked, { aliasesIfAny, namingOf }] = await Promise.all([looking, loading])
   const { seen, records } = looked
   const warnings = [...looked.warnings]
   let failure: QusbError | undefined

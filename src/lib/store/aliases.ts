@@ -16,13 +16,15 @@ import { removeTemporaries, replaceFile } from './replace-file.ts'
 const FILE_LIMIT = 256 * 1024
 
 /** The file of the users' own names for devices. */
-export const aliasFileSchema = z.strictObject({
-  schema: z.literal(1),
-  aliases: z.array(aliasSchema).check(
-    z.maxLength(256),
-    z.refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'a name comes twice'),
-  ),
-})
+export function aliasFileSchema() {
+  return z.strictObject({
+    schema: z.literal(1),
+    aliases: z.array(aliasSchema()).check(
+      z.maxLength(256),
+      z.refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'a name comes twice'),
+    ),
+  })
+}
 
 export function aliasFileOf(site: Site): string {
   return join(site.configDir, 'aliases.json')
@@ -69,7 +71,7 @@ export async function updateAliases(
 
 /** What can be read again, or nothing. @throws QusbError STORE */
 function formatAliases(aliases: readonly Alias[]): string {
-  const parsed = aliasFileSchema.safeParse({ schema: 1, aliases }, ONCE)
+  const parsed = aliasFileSchema().safeParse({ schema: 1, aliases }, ONCE)
   const content = parsed.success ? `${JSON.stringify(parsed.data, null, 2)}\n` : ''
   if (parsed.success && Buffer.byteLength(content) <= FILE_LIMIT) return content
   throw new QusbError('STORE', 'there are too many aliases, or one has too many devices', {
@@ -95,7 +97,7 @@ function parseAliases(content: string, file: string): readonly Alias[] {
       hint: 'Update qusb; the file was left as it is.',
     })
   }
-  const parsed = aliasFileSchema.safeParse(value, ONCE)
+  const parsed = aliasFileSchema().safeParse(value, ONCE)
   if (parsed.success) return parsed.data.aliases
   throw new QusbError('STORE', `${file} is not valid${tellFirstIssue(parsed.error)}`, { hint })
 }

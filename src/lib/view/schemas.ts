@@ -22,7 +22,11 @@ interface Published {
 
 function files(): Record<string, Published> {
   return {
-    aliases: { description: 'the aliases, aliases.json in /etc/qusb', schema: aliasFileSchema, io: 'input' },
+    aliases: {
+      description: 'the aliases, aliases.json in /etc/qusb',
+      schema: aliasFileSchema(),
+      io: 'input',
+    },
     config: {
       description: 'the configuration, config.json in /etc/qusb',
       schema: configFileSchema(),
