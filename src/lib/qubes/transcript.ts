@@ -64,6 +64,8 @@ const NAME = '/name = '
 
 const VHCI_LINE = /^(?:\.\.\/){3}devices\/platform\/vhci_hcd\.[0-9]{1,3}\/status(?:\.[0-9]{1,3})?:(.*)$/s
 
+const LETTER = /[A-Za-z_]/
+
 const FACT_TAGS = new Set(['E', 'L', 'M', 'W', 'V', 'I', 'S', 'P', 'K', 'X'])
 
 /**
@@ -172,19 +174,22 @@ function readAttributes(lines: readonly string[], transcript: Transcript): void 
     for (const { name, attributes: own } of interfaces) owners.set(`${port}/${port}:${name}`, own)
   }
   for (const line of lines) {
-    const [, row] = VHCI_LINE.exec(line) ?? []
+    const row = line.startsWith('../') ? VHCI_LINE.exec(line)?.[1] : undefined
     if (row !== undefined) {
       transcript.vhci ??= []
       transcript.vhci.push(row)
       continue
     }
-    const [, owner = '', attribute = '', text = ''] =
-      /^([0-9./:-]{1,100})\/([A-Za-z_]{1,32}):(.*)$/s.exec(line) ?? []
-    const attributes = owners.get(owner)
-    if (attributes === undefined) {
+    // An owner's path has no letter in it, and an attribute's name no colon.
+    const start = line.search(LETTER)
+    const end = line.indexOf(':', start)
+    const attributes = start < 1 || end < 0 ? undefined : owners.get(line.slice(0, start - 1))
+    if (attributes === undefined || line[start - 1] !== '/') {
       transcript.rejected++
       continue
     }
+    const attribute = line.slice(start, end)
+    const text = line.slice(end + 1)
     const known = attributes.get(attribute)
     if (known === undefined) attributes.set(attribute, [text])
     // Three lines tell no more than two.
