@@ -16,7 +16,10 @@ qusb_say() {
   [ ${#o} -lt 4096 ] || qusb_flush
 }
 
+# What runs in the background meanwhile says its part first.
 qusb_flush() {
+  [ -z "$job" ] || wait "$job"
+  job=
   printf %s "$o"
   o=
 }
@@ -35,8 +38,8 @@ qusb_name() {
 }
 
 # devices MARKER [frontend]: where each device and its driver are. The files to read are collected: one process reads
-# them all, since a shell needs many system calls for each. What makes a device valid is read last, so that one cut off
-# is none.
+# them all, since a shell needs many system calls for each, while the shell goes on. What makes a device valid is read
+# last, so that one cut off is none.
 qusb_devices() {
   devices=0 interfaces=0 files=
   for link in "$root"/sys/bus/usb/devices/[0-9]*-*; do
@@ -86,9 +89,11 @@ qusb_devices() {
   set -f
   # Few devices stay below the limit on bytes by the kernel's own limit on their texts: no need for another process.
   if [ "$devices" -gt 100 ] || [ "$interfaces" -gt 400 ] || [ "$tables" -gt 8 ]; then
-    grep -aHs '' $files | head -c 160000
+    grep -aHs '' $files | head -c 160000 &
+    job=$!
   elif [ -n "$files" ]; then
-    grep -aHs '' $files
+    grep -aHs '' $files &
+    job=$!
   fi
   set +f
 }
@@ -190,7 +195,8 @@ qusb_probe() {
   [ -z "$root" ] || { cd -P "$root" && root=$PWD base=$PWD; }
   o=
   printf '\n%s begin 1\n' "$1"
-  qubesdb-multiread -f /name /qubes-usb-devices/
+  qubesdb-multiread -f /name /qubes-usb-devices/ &
+  job=$!
   qusb_say "$nl$1 devices"
   qusb_devices "$@"
   qusb_say "$nl$1 facts"
