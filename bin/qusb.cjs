@@ -49,9 +49,12 @@ function load(file) {
   return loaded.exports
 }
 
-/** Runs a bundle, named from the root, with the arguments of this process. */
-function run(bundle, { main } = load(path.join(root, bundle))) {
-  main(process.argv.slice(2), root)
+/**
+ * Runs a bundle, named from the root, with the arguments of this process. Ends as soon as it may: Node would first tidy up
+ * what is gone with it.
+ */
+async function run(bundle, { main } = load(path.join(root, bundle))) {
+  if (await main(process.argv.slice(2), root)) process.exit()
 }
 
 if (require.main === module) {

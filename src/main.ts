@@ -33,13 +33,14 @@ export const COMMANDS = {
 
 /**
  * Runs the program, or answers a shell that completes a line.
+ * @returns whether the program may end at once
  * @see runProgram
  */
-export async function main(args: string[], root: string): Promise<void> {
+export async function main(args: string[], root: string): Promise<boolean> {
   if (args[0] === COMPLETE) {
     const { complete } = await import('./cli/complete.ts')
     return await complete(args.slice(1), root)
   }
   const { runProgram } = await import('./cli/run.ts')
-  await runProgram(args, root, COMMANDS)
+  return await runProgram(args, root, COMMANDS)
 }

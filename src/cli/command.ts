@@ -34,8 +34,9 @@ export abstract class QusbCommand extends Command {
    * Runs the command. oclif's own `run` would load its configuration first: plugins, directories and shells, of which no
    * command of ours uses anything, in milliseconds of every start.
    * @param root the directory of package.json
+   * @returns whether the program may end at once: nothing that was said is still on its way
    */
-  static async start(this: Concrete, argv: string[], root: string): Promise<void> {
+  static async start(this: Concrete, argv: string[], root: string): Promise<boolean> {
     const config: Pick<Config, 'bin' | 'root' | 'runHook' | 'scopedEnvVarKeys'> = {
       bin: 'qusb',
       root,
@@ -44,7 +45,11 @@ export abstract class QusbCommand extends Command {
     }
     const command = new this(argv, config as Config)
     await command._run()
+    return command.isOver && process.stdout.writableLength === 0
   }
+
+  /** Whether all has been told, and nothing on stderr. */
+  protected isOver = false
 
   /** Tells what is being done; the empty text clears the line, so that others may write. */
   private progress: (what: string) => void = () => {}
@@ -113,6 +118,7 @@ export abstract class QusbCommand extends Command {
     const warnings = (result.warnings ?? []).filter(
       (warning) => flags.json || warning.message !== failure?.message,
     )
+    this.isOver = warnings.length === 0 && failure === undefined
     if (warnings.length > 0) {
       const screen = describeTerminal(process.stderr, process.env)
       process.stderr.write(renderWarnings(warnings, screen))

@@ -17,7 +17,7 @@ const LISTING = new Set(['63', '33', '64'])
  * @param args `bash COMP_TYPE COMP_WORDBREAKS LINE`, or `zsh|fish WORD… CURRENT`; the line and the words up to the cursor
  * @param root the directory of oclif.manifest.json
  */
-export async function complete(args: readonly string[], root: string): Promise<void> {
+export async function complete(args: readonly string[], root: string): Promise<never> {
   const ended = new AbortController()
   const candidates: Candidate[] = []
   let shell: Answer['shell'] = null
@@ -58,7 +58,7 @@ export async function complete(args: readonly string[], root: string): Promise<v
   } catch {
     // A prompt is no place for an error.
   }
-  answer()
+  return answer()
 }
 
 function readBash([type = '', breaks = '', line = '']: readonly string[]): {

@@ -12,8 +12,9 @@ export type Commands = Readonly<Record<string, () => Promise<{ default: CommandC
  * @param args what the user typed after the program's name
  * @param root the directory of package.json and oclif.manifest.json
  * @param commands what may be run; what else they can be told about is in the manifest
+ * @returns whether the program may end at once
  */
-export async function runProgram(args: string[], root: string, commands: Commands): Promise<void> {
+export async function runProgram(args: string[], root: string, commands: Commands): Promise<boolean> {
   // With NODE_ENV=development or test, oclif would look for sources of the bundle, and for typescript to compile them.
   settings.enableAutoTranspile = false
   try {
@@ -27,12 +28,13 @@ export async function runProgram(args: string[], root: string, commands: Command
     } else {
       const { default: command } = await named.load()
       command.id = named.id
-      await command.start(named.rest, root)
+      return await command.start(named.rest, root)
     }
   } catch (error) {
     const told = isUnknownCommand(error) ? await explainUnknownCommand(error, args, root) : error
     process.exitCode = tellFailure(told, { json: asks(args, '--json'), debug: asks(args, '--debug') })
   }
+  return false
 }
 
 /** The command that the first word, or the first two, name outright. */

@@ -1,0 +1,49 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+const PROGRAM = `"${process.execPath}" "${resolve('bin/qusb.cjs')}"`
+const DEVICES = 32
+
+let root: string
+let site: string
+
+/** A site with more aliases than a pipe holds at once. */
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'qusb-slow-'))
+  site = join(root, 'site.json')
+  mkdirSync(join(root, 'etc'))
+  const device = (serial: string) => ({
+    vendorId: '1050',
+    productId: '0407',
+    serial,
+    pin: null,
+    description: 'Yubico YubiKey',
+  })
+  const aliases = Array.from({ length: 60 }, (_, i) => ({
+    name: `key-${i}`,
+    devices: Array.from({ length: DEVICES }, (_, k) => device(`${i}-${k}`)),
+  }))
+  writeFileSync(join(root, 'etc/aliases.json'), JSON.stringify({ schema: 1, aliases }))
+  writeFileSync(site, JSON.stringify({ configDir: join(root, 'etc') }), { mode: 0o600 })
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+function read(command: string): string {
+  const env = { ...process.env, QUSB_SITE: site }
+  return execFileSync('/bin/sh', ['-c', command], {
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+it('gets all that was said, though the program ends as soon as it may', () => {
+  const whole = read(`${PROGRAM} alias list --json`)
+  expect(whole.length).toBeGreaterThan(2 * 64 * 1024)
+  expect(JSON.parse(whole).aliases.at(-1).devices).toHaveLength(DEVICES)
+  // By then a program that did not care would be gone.
+  expect(read(`${PROGRAM} alias list --json | { sleep 0.5; cat; }`)).toBe(whole)
+})
