@@ -97,8 +97,7 @@ class Served {
 
   release(): void {
     this.#held = false
-    if (!this.#ended) this.#stream.resume()
-    this.#wakeAll()
+    this.#drained()
   }
 
   #read(reader: PacketReader<Command>, chunk: Buffer): void {
@@ -111,8 +110,8 @@ class Served {
         if (command.type === 'submit') this.#accept(command)
         else this.#unlink(command)
       }
-      // A peer that does not read its replies is not read either.
-      if (this.#stream.writableNeedDrain) this.#stream.pause()
+      this.#stream.pause()
+      this.#readOn()
     } catch (error) {
       this.end({ reason: 'error', error: error instanceof Error ? error : new Error(String(error)) })
     }
@@ -173,8 +172,19 @@ class Served {
   }
 
   #drained(): void {
-    if (!this.#held) this.#stream.resume()
     this.#wakeAll()
+    this.#readOn()
+  }
+
+  /**
+   * A peer that does not read its replies is not read either: the next piece is read when those that wait to be sent are
+   * out. How much a stream takes at once, and so how soon it tells of that, is Node's own affair.
+   */
+  #readOn(): void {
+    // After the replies that can be made at once.
+    setImmediate(() => {
+      if (!this.#held && !this.#ended && !this.#stream.writableNeedDrain) this.#stream.resume()
+    })
   }
 
   #nextWake(): Promise<void> {
