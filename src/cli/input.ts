@@ -18,8 +18,14 @@ export async function readInput(file: string | undefined): Promise<string> {
   let length = 0
   for await (const chunk of process.stdin) {
     length += chunk.length
-    if (length > INPUT_LIMIT) throw new QusbError('USAGE', `stdin has more than ${INPUT_LIMIT} bytes`)
+    if (length > INPUT_LIMIT) throw tooLong()
     chunks.push(chunk as Buffer)
   }
   return Buffer.concat(chunks).toString('utf8')
+}
+
+function tooLong(): QusbError {
+  return new QusbError('USAGE', `stdin has more than ${INPUT_LIMIT} bytes`, {
+    hint: 'That is more than any list of devices: see that the right file is read.',
+  })
 }

@@ -23,7 +23,11 @@ export async function askForDevice(context: Context, words: Words, mayAsk: boole
     attached: false,
   })
   if (failure !== undefined) throw failure
-  if (result.devices.length === 0) throw new QusbError('NOT_FOUND', 'there is no device to choose')
+  if (result.devices.length === 0) {
+    throw new QusbError('NOT_FOUND', 'there is no device to choose', {
+      hint: 'Plug it in. Hubs, and what is hidden on purpose, show with: qusb list --all',
+    })
+  }
   context.progress('')
   const device = await chooseDevice(result.devices, context.signal)
   return { backend: device.backend, selector: { kind: 'port', port: device.port, text: device.port } }
@@ -51,7 +55,11 @@ export async function askForFrontend(context: Context, words: Words, mayAsk: boo
   const names = [...(await requireRunningQubes(context)).keys()]
     .filter((name) => name !== words.backend)
     .sort()
-  if (names.length === 0) throw new QusbError('NOT_RUNNING', 'no other qube is running')
+  if (names.length === 0) {
+    throw new QusbError('NOT_RUNNING', 'no other qube is running', {
+      hint: 'Start the one that shall have the device, or name it: qusb attach --start BACKEND DEVICE FRONTEND',
+    })
+  }
   return await chooseFrontend(names, context.signal)
 }
 

@@ -37,6 +37,9 @@ export default class Detach extends QusbCommand {
       throw new QusbError(
         'USAGE',
         `"${words.join(' ')}" and ${flags.all ? '--all' : '--from'} say two different things`,
+        {
+          hint: 'Name one device, or all that a qube has (--from FRONTEND), or all that is attached (--all).',
+        },
       )
     }
     await context.directory.askEarly()

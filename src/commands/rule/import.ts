@@ -52,7 +52,9 @@ The first two name no qube, so --to does. What cannot be said as a rule is left 
     if (reader === undefined) {
       const extra = args.file ?? flags.to ?? flags.backend
       if (extra !== undefined) {
-        throw new QusbError('USAGE', `qubesd itself is asked, so "${extra}" is one word too many`)
+        throw new QusbError('USAGE', `qubesd itself is asked, so "${extra}" is one word too many`, {
+          hint: `Leave it out: qusb rule import --from ${flags.from}`,
+        })
       }
       const result = await importAssignments(this.context(), options)
       return this.report({ result }, flags, (shown) => renderRuleAdded(shown, this.terminal()))

@@ -43,13 +43,20 @@ export function parseWords(words: readonly string[], known: FirstWord): Words {
   if (second === undefined) return { backend, selector: undefined, frontend: undefined }
   const placed = readSelector(second)
   if (placed.backend !== undefined && placed.backend !== backend) {
-    throw new QusbError('USAGE', `"${second}" names another backend than ${backend}`)
+    throw otherBackend(second, backend)
   }
   return {
     backend,
     selector: placed.selector,
     frontend: third === undefined ? undefined : readQube(third, 'frontend'),
   }
+}
+
+/** A device that names a backend, after another one. */
+export function otherBackend(device: string, backend: QubeName): QusbError {
+  return new QusbError('USAGE', `"${device}" names another backend than ${backend}`, {
+    hint: 'Name the backend once: BACKEND DEVICE, or BACKEND:DEVICE.',
+  })
 }
 
 /**

@@ -148,7 +148,10 @@ function failed(qube: QubeName, what: string, result: QrexecResult): QusbError {
     })
   }
   if (result.end === 'not-started') {
-    return new QusbError('NOT_FOUND', `cannot run ${what} ${qube}: there is no qrexec-client`, detail)
+    return new QusbError('NOT_FOUND', `cannot ${what} ${qube}: there is no qrexec-client`, {
+      hint: 'qusb sets up USB qubes from dom0 of Qubes OS.',
+      ...detail,
+    })
   }
   if (result.exitCode === 125) {
     return new QusbError('NOT_RUNNING', `no connection to ${qube}`, {

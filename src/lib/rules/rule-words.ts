@@ -1,7 +1,7 @@
 import { QusbError } from '../errors.ts'
 import { parseQubeName, type QubeName } from '../model/names.ts'
 import { parseSelector, type Selector, standsAlone } from '../model/selector.ts'
-import { readQube } from '../passthrough/words.ts'
+import { otherBackend, readQube } from '../passthrough/words.ts'
 import { type Action, ANY, NONE } from './rule.ts'
 
 /** What the words of `rule add` say. */
@@ -32,7 +32,7 @@ export function readRuleWords(words: readonly string[], action: Action): RuleWor
   const parsed = parseSelector(deviceText)
   if ('problem' in parsed) throw new QusbError('USAGE', parsed.problem, { hint: parsed.hint })
   if (backend !== undefined && parsed.backend !== undefined && parsed.backend !== backend) {
-    throw new QusbError('USAGE', `"${deviceText}" names another backend than ${backend}`)
+    throw otherBackend(deviceText, backend)
   }
   return { backend: backend ?? parsed.backend, deviceText, selector: parsed.selector, frontend }
 }

@@ -67,7 +67,11 @@ function find(qubes: ReadonlyMap<QubeName, KnownQube>, name: QubeName): KnownQub
   const known = qubes.get(name)
   if (known !== undefined) return known
   const absent = whyNotThere(qubes, name)
-  throw absent === undefined ? new QusbError('USAGE', `${name} is no USB qube`) : failureToError(absent)
+  throw absent === undefined
+    ? new QusbError('USAGE', `${name} is no USB qube`, {
+        hint: 'Name the qube that has the USB controllers: qvm-pci tells which.',
+      })
+    : failureToError(absent)
 }
 
 /**

@@ -35,7 +35,9 @@ const TMPFILE = 'qusb.conf'
  */
 export function findGroup(name: string, groupFile: string): number {
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(name)) {
-    throw new QusbError('USAGE', `"${name}" cannot be the name of a group`)
+    throw new QusbError('USAGE', `"${name}" cannot be the name of a group`, {
+      hint: 'Leave --group out for the group qubes.',
+    })
   }
   const line = readFileSync(groupFile, 'utf8')
     .split('\n')

@@ -140,6 +140,8 @@ export function readSmallFile(file: string, what: string): string {
   }
 }
 
+const FILES_HINT = 'Mend it, or move it away: man qusb.json tells what it may say.'
+
 /**
  * Parses a JSON file by its schema.
  * @throws QusbError USAGE naming the file, the field and what is wrong
@@ -149,9 +151,12 @@ export function parseJsonFile<T>(schema: z.ZodMiniType<T>, content: string, file
   try {
     value = JSON.parse(content)
   } catch (error) {
-    throw new QusbError('USAGE', `${file} is not JSON: ${(error as Error).message}`, { cause: error })
+    throw new QusbError('USAGE', `${file} is not JSON: ${(error as Error).message}`, {
+      hint: FILES_HINT,
+      cause: error,
+    })
   }
   const parsed = schema.safeParse(value, ONCE)
   if (parsed.success) return parsed.data
-  throw new QusbError('USAGE', `${file} is not valid${tellFirstIssue(parsed.error)}`)
+  throw new QusbError('USAGE', `${file} is not valid${tellFirstIssue(parsed.error)}`, { hint: FILES_HINT })
 }

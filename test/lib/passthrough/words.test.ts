@@ -40,7 +40,11 @@ describe('parseWords', () => {
     [['sys-usb', 'x'.repeat(2000), 'work'], /too long/],
   ])('refuses %j', (words, message) => {
     expect(() => parseWords(words, UNKNOWN)).toThrowError(
-      expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) }),
+      expect.objectContaining({
+        code: 'USAGE',
+        message: expect.stringMatching(message),
+        hint: expect.any(String),
+      }),
     )
     expect(() => parseWords(words, UNKNOWN)).toThrow(QusbError)
   })
@@ -70,7 +74,7 @@ describe('parseWords, the first word being an alias', () => {
     [['red-key', 'work'], both, 'AMBIGUOUS', /there is a qube of that name/],
   ])('refuses %j', (words, known, code, message) => {
     expect(() => parseWords(words, known)).toThrowError(
-      expect.objectContaining({ code, message: expect.stringMatching(message) }),
+      expect.objectContaining({ code, message: expect.stringMatching(message), hint: expect.any(String) }),
     )
   })
 })
