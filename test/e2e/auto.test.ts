@@ -106,9 +106,9 @@ describe.each(['4.3', 'none'] as const)('watch --auto, qubesd %s', (qubesd) => {
 
   it('leaves alone what was detached by hand, until it is plugged in anew', async () => {
     writeRules(bench, 'class:storage  *  work  allow')
-    const { told } = await start()
+    const { told, toldBoth } = await start()
     await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
-    await told('rule-attached 2-1 work')
+    await toldBoth('rule-attached 2-1 work', 'device-attached 2-1 work')
     expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
     await told('device-detached 2-1 work')
     await bench.lab.plug({ backend: 'sys-usb', port: '2-2', kind: 'stick', serial: 'OTHER' })
@@ -124,7 +124,7 @@ describe.each(['4.3', 'none'] as const)('watch --auto, qubesd %s', (qubesd) => {
     writeRules(bench, 'class:storage  *  work  allow')
     const first = await start()
     await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
-    await first.told('rule-attached 2-1 work')
+    await first.toldBoth('rule-attached 2-1 work', 'device-attached 2-1 work')
     expect(await bench.qusb('detach', 'sys-usb', '2-1')).toMatchObject({ code: 0 })
     await first.told('device-detached 2-1 work')
     const kept = join(bench.lab.dir, 'dom0/run/qusb/left-alone.json')
@@ -160,9 +160,10 @@ describe.each(['4.3', 'none'] as const)('watch --auto, qubesd %s', (qubesd) => {
   it('attaches again after a suspend what a rule had attached', async () => {
     await onSleeper(bench, async (sleptFor) => {
       writeRules(bench, 'class:storage  *  work  allow')
-      const { told } = await start('--every', '1')
+      const { told, toldBoth } = await start('--every', '1')
       await bench.lab.plug({ backend: 'sys-usb', port: '2-1', kind: 'stick' })
-      await told('rule-attached 2-1 work')
+      // Before a look has seen it attached, nobody could tell that it no longer is.
+      await toldBoth('rule-attached 2-1 work', 'device-attached 2-1 work')
       // The clock has gone on, and the backend has closed its exports: what a resume leaves.
       sleptFor(7200)
       await bench.lab.fault('link-closed', 'sys-usb')

@@ -217,13 +217,13 @@ export async function fewAtATime<T, R>(items: readonly T[], work: (item: T) => P
 
 /** Waits for a condition, with a limit. */
 export async function until(
-  what: string,
+  what: string | (() => string),
   holds: () => boolean | Promise<boolean>,
   ms = 45_000,
 ): Promise<void> {
   const deadline = Date.now() + ms
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`never came true: ${what}`)
+    if (Date.now() > deadline) throw new Error(`never came true: ${typeof what === 'string' ? what : what()}`)
     await sleep(50)
   }
 }

@@ -15,6 +15,8 @@ export interface Watching {
   events(): any[]
   /** Waits for events in their order, whatever stands between: `device-added 2-1`, `device-attached 2-1 work`. */
   told(...expected: string[]): Promise<void>
+  /** Waits for two events, whichever comes first: that a rule attached a device, and that a look has seen it. */
+  toldBoth(one: string, other: string): Promise<void>
   stderr(): string
   /** Ends it; its exit code. */
   end(signal?: NodeJS.Signals): Promise<number | null>
@@ -42,31 +44,34 @@ export function startWatch(
       .slice(0, -1)
       .map((line) => JSON.parse(line))
   let read = 0
+  const find = (what: string): number =>
+    events().findIndex(
+      ({ event, source, qube, port, frontend }, i) =>
+        i >= read &&
+        [event, event === 'watching' ? source : qube, port, frontend]
+          .filter((part) => part !== null)
+          .join(' ') === what,
+    )
+  const come = async (all: readonly string[]): Promise<void> =>
+    await until(
+      () => `${all.join(' and ')}; told: ${text.slice(-3000)} ${stderr.slice(-1000)}`,
+      () => {
+        if (child.exitCode !== null) throw new Error(`it has ended: ${stderr}`)
+        const found = all.map(find)
+        if (found.some((at) => at < 0)) return false
+        read = Math.max(...found) + 1
+        return true
+      },
+      limitMs,
+    )
   return {
     events,
     stderr: () => stderr,
     pid: child.pid ?? 0,
     async told(...expected) {
-      for (const what of expected) {
-        await until(
-          `${what}; told: ${text.slice(-3000)} ${stderr.slice(-1000)}`,
-          () => {
-            if (child.exitCode !== null) throw new Error(`it has ended: ${stderr}`)
-            const found = events().findIndex(
-              ({ event, source, qube, port, frontend }, i) =>
-                i >= read &&
-                [event, event === 'watching' ? source : qube, port, frontend]
-                  .filter((part) => part !== null)
-                  .join(' ') === what,
-            )
-            if (found < 0) return false
-            read = found + 1
-            return true
-          },
-          limitMs,
-        )
-      }
+      for (const what of expected) await come([what])
     },
+    toldBoth: async (one, other) => await come([one, other]),
     async end(signal = 'SIGTERM') {
       child.kill(signal)
       return (await done).code
