@@ -5,7 +5,6 @@ import { policyLine } from '../qubes/refusal.ts'
 import type { QubeSurvey } from '../qubes/survey.ts'
 import type { FrontendFacts } from '../qubes/survey-facts.ts'
 import type { Site } from '../site/site.ts'
-import { readState } from '../store/store.ts'
 import { findBackends, onlyBackends } from './backends.ts'
 import { chooseDevice, describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
@@ -60,12 +59,16 @@ export interface Chosen {
 
 /**
  * Surveys, chooses and checks; nothing is changed.
- * @param held the place whose lock the caller holds, if any; it may be about to be locked
+ * @param meanwhile.held the place whose lock the caller holds, if any; it may be about to be locked
+ * @param meanwhile.outdated whether something was done that a look begun before it has not seen
  */
 export async function chooseForAttach(
   context: Context,
   request: AttachRequest,
-  held?: DevicePlace | Promise<DevicePlace | undefined>,
+  meanwhile: {
+    held?: DevicePlace | Promise<DevicePlace | undefined>
+    outdated?: Promise<boolean>
+  } = {},
 ): Promise<Chosen> {
   await reach('survey')
   const { site } = context
@@ -75,16 +78,18 @@ export async function chooseForAttach(
   const qubes = new Set(asked.names)
   if (!stubdom) qubes.add(request.frontend)
   context.progress(`looking at ${[...qubes].join(', ')}`)
-  const looking = lookAt(context, qubes, { ...asked, frontends: [request.frontend] })
+  const look = (): Promise<Look> => lookAt(context, qubes, { ...asked, frontends: [request.frontend] })
+  const looking = look()
   const denied = askDenied(context, request.frontend)
-  const seen = await looking
+  const first = await looking
+  const seen = (await meanwhile.outdated) === true ? await look() : first
   const backends = [...new Set([...asked.names, ...(await asked.found).running])]
   if (request.backend !== undefined) surveyOf(seen, request.backend)
 
   await reach('choose')
   const surveys = backends.flatMap((name) => seen.surveys.get(name) ?? [])
-  const [first] = backends
-  if (surveys.length === 0 && first !== undefined) surveyOf(seen, first)
+  const [backend] = backends
+  if (surveys.length === 0 && backend !== undefined) surveyOf(seen, backend)
   const device = chooseDevice(surveys, request.selector, namingOf(context.site))
   guardFrontend(device.backend, request.frontend)
   const absent = await context.directory.whyNotThere(request.frontend)
@@ -98,14 +103,7 @@ export async function chooseForAttach(
   const survey = surveyOf(seen, device.backend)
   requireEnoughToTell(site, survey, request)
   const place = { backend: device.backend, port: device.port, frontend: request.frontend, stubdom }
-  const ended = request.dryRun
-    ? []
-    : await reconcile(
-        context,
-        readState(site).state.attachments,
-        { surveys: new Map([[device.backend, survey]]) },
-        await held,
-      )
+  const ended = request.dryRun ? [] : await endRecords(context, survey, await meanwhile.held)
   return {
     device,
     place,
@@ -113,6 +111,17 @@ export async function chooseForAttach(
     denied,
     warnings: [...ended, ...warningsOf(survey), ...attachWarnings(device, survey)],
   }
+}
+
+/** Tells the store of attachments of this backend that are over. */
+async function endRecords(
+  context: Context,
+  survey: QubeSurvey,
+  held: DevicePlace | undefined,
+): Promise<Warning[]> {
+  const { readState } = await import('../store/store.ts')
+  const records = readState(context.site).state.attachments
+  return await reconcile(context, records, { surveys: new Map([[survey.qube, survey]]) }, held)
 }
 
 /**

@@ -2,7 +2,6 @@ import { nextTurn } from '../host/turn.ts'
 import type { AttachmentRecord } from '../model/attachment.ts'
 import type { Device } from '../model/device.ts'
 import type { QubeName } from '../model/names.ts'
-import { readState } from '../store/store.ts'
 import { type AttachRequest, chooseForAttach, frontendSurvey, requireFree } from './attach-choice.ts'
 import { describeDevice } from './choose.ts'
 import type { Context } from './context.ts'
@@ -11,7 +10,6 @@ import { guardDevice, guardFrontend } from './guards.ts'
 import { surveyOf } from './look.ts'
 import { type EarlyLocks, lockEarly, lockOrConflict, placeIn } from './place-locks.ts'
 import type { Attachment, AttachResult, Warning } from './results.ts'
-import { settle } from './settle.ts'
 import { viaFrom } from './via.ts'
 
 /**
@@ -23,14 +21,16 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
   const request = { ...asked, via: viaFrom(context.site, asked.via) }
   if (request.backend !== undefined) guardFrontend(request.backend, request.frontend)
   await context.directory.askEarly()
-  const settled = request.dryRun ? [] : await settle(context)
+  let settling = request.dryRun ? Promise.resolve(NOTHING_OPEN) : settleDuringLook(context)
   if (request.start && !request.dryRun) {
     const { startFrontend } = await import('./start-frontend.ts')
+    const { warnings } = await settling
     await startFrontend(context, request)
+    settling = Promise.resolve({ warnings, wasOpen: false })
   }
-  const locking = request.dryRun ? Promise.resolve(NO_LOCKS) : lockDuringLook(context, request)
+  const locking = request.dryRun ? Promise.resolve(NO_LOCKS) : settling.then(() => lockSoon(context, request))
   try {
-    return await attachOrPlan(context, request, settled, locking)
+    return await attachOrPlan(context, request, settling, locking)
   } finally {
     const early = await locking
     early.frontend?.release()
@@ -38,10 +38,30 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
   }
 }
 
-/** A process keeps its parent for milliseconds when it starts, so those that look, which take longest, start first. */
-async function lockDuringLook(context: Context, request: AttachRequest): Promise<EarlyLocks> {
+/** What an earlier qusb left open. */
+interface Settled {
+  warnings: Warning[]
+  /** Then a look that was begun before is out of date. */
+  wasOpen: boolean
+}
+
+const NOTHING_OPEN: Settled = { warnings: [], wasOpen: false }
+
+/**
+ * Settles what is open in the store. That is read, and its code loaded, while the qubes answer: a process keeps its parent
+ * for milliseconds when it starts, so those that look, which take longest, start first.
+ */
+async function settleDuringLook(context: Context): Promise<Settled> {
   await context.directory.qubes()
   await nextTurn()
+  const [{ readState }, { settle }] = await Promise.all([import('../store/store.ts'), import('./settle.ts')])
+  const found = readState(context.site)
+  const wasOpen = found.state.attachments.some(({ phase }) => phase !== 'attached')
+  return { warnings: await settle(context, found), wasOpen }
+}
+
+/** After what is open is settled, which may be at the same place. */
+async function lockSoon(context: Context, request: AttachRequest): Promise<EarlyLocks> {
   return await lockEarly(context, {
     device: placeIn(request),
     // A move may have to wait for the lock of the other frontend, and must not hold this one then.
@@ -54,20 +74,24 @@ const NO_LOCKS: EarlyLocks = { device: undefined, frontend: undefined }
 async function attachOrPlan(
   context: Context,
   request: AttachRequest,
-  settled: Warning[],
+  settling: Promise<Settled>,
   locking: Promise<EarlyLocks>,
 ): Promise<AttachResult> {
   const held = locking.then(({ device }) => device && placeIn(request))
-  const [chosen, early, { attachUnderLock }] = await Promise.all([
-    chooseForAttach(context, request, held),
+  const outdated = settling.then(({ wasOpen }) => wasOpen)
+  // Why they fail is told by what they are made of.
+  for (const made of [held, outdated]) made.catch(() => {})
+  const [chosen, settled, early, { attachUnderLock }] = await Promise.all([
+    chooseForAttach(context, request, { held, outdated }),
+    settling,
     locking,
     // Loaded while the qubes answer.
     locking.then(() => import('./attach-transaction.ts')),
   ])
-  const warnings = [...settled, ...chosen.warnings, ...context.directory.warnings()]
+  const warnings = [...settled.warnings, ...chosen.warnings, ...context.directory.warnings()]
   const { device, place } = chosen
 
-  const attachment = describe(context, device, request.frontend)
+  const attachment = await describe(context, device, request.frontend)
   const untouched = { schema: 1 as const, changed: false, attachment, from: null, warnings }
   if (device.attachedTo === request.frontend) return untouched
   const from = request.replace ? device.attachedTo : null
@@ -104,7 +128,8 @@ function attachmentOf(record: AttachmentRecord): Attachment {
   }
 }
 
-function describe(context: Context, device: Device, frontend: QubeName): Attachment {
+async function describe(context: Context, device: Device, frontend: QubeName): Promise<Attachment> {
+  const { readState } = await import('../store/store.ts')
   const record = readState(context.site).state.attachments.find(
     (entry) =>
       entry.phase === 'attached' &&

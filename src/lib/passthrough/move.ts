@@ -47,7 +47,7 @@ async function chooseAgain(context: Context, request: AttachRequest, chosen: Cho
   const again = await chooseForAttach(
     context,
     { ...request, backend, selector: { kind: 'port', port, text: port } },
-    chosen.place,
+    { held: chosen.place },
   )
   if (sameIdentity(again.device, chosen.device)) return again
   throw new QusbError('NOT_FOUND', `${placeWords(chosen)} has become another device meanwhile`, {

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { deviceSchema } from '../model/device.ts'
+import { deviceSchema } from '../model/device-schema.ts'
 import { historyEventSchema } from '../model/event.ts'
 import { hex4Schema, portSchema, qubeNameSchema } from '../model/fields.ts'
 import { SERIAL_LIMIT } from '../model/identity.ts'

@@ -1,4 +1,5 @@
-import { type Device, deviceSchema } from '../model/device.ts'
+import type { Device } from '../model/device.ts'
+import { deviceSchema } from '../model/device-schema.ts'
 import { SERIAL_LIMIT } from '../model/identity.ts'
 import { DOM0, parseQubeName, type QubeName } from '../model/names.ts'
 import { UNCOMPILED } from '../model/parsing.ts'

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { deviceSchema } from '../../../src/lib/model/device.ts'
+import { deviceSchema } from '../../../src/lib/model/device-schema.ts'
 import { identitySchema, portSchema, qubeNameSchema, usbNumberSchema } from '../../../src/lib/model/fields.ts'
 import { pidSchema, type QubeSurvey, vhciPortSchema } from '../../../src/lib/qubes/survey-facts.ts'
 

@@ -1,4 +1,4 @@
-import { deviceSchema } from '../../model/device.ts'
+import { deviceSchema } from '../../model/device-schema.ts'
 import type { QubeName } from '../../model/names.ts'
 import type { QubeSurvey, SurveyFailure } from '../survey-facts.ts'
 import { AdminError } from './admin-error.ts'
