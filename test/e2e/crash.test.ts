@@ -141,3 +141,13 @@ it('a second signal ends it at once, says so, and the next command settles it', 
   await bench.lab.fault('attach-hangs', 'sys-usb', { off: true })
   await expectSettled(1)
 })
+
+it('an attach goes by what is there when it has settled what was open', { timeout: 60_000 }, async () => {
+  await attachAll(bench, places(1))
+  const detaching = await stopAt('call-detach', ['detach', 'sys-usb', portOf(0)])
+  await endAll([detaching], 'SIGKILL', null)
+  expect(records()).toMatchObject([{ phase: 'detaching' }])
+  // Its first look, which the settling overtakes, still sees another qube have the device.
+  expect(await bench.qusb('attach', 'sys-usb', portOf(0), frontendOf(1))).toMatchObject({ code: 0 })
+  expect(records()).toMatchObject([{ frontend: frontendOf(1), phase: 'attached' }])
+})
