@@ -45,7 +45,9 @@ export abstract class QusbCommand extends Command {
     }
     const command = new this(argv, config as Config)
     await command._run()
-    return command.isOver && process.stdout.writableLength === 0
+    // A pipe may not have taken all, and what could not be written is still to be told.
+    const { writableLength, errored } = process.stdout
+    return command.isOver && writableLength === 0 && errored === null
   }
 
   /** Whether all has been told, and nothing on stderr. */

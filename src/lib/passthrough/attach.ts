@@ -28,7 +28,9 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
     await startFrontend(context, request)
     settling = Promise.resolve({ warnings, wasOpen: false })
   }
-  const locking = request.dryRun ? Promise.resolve(NO_LOCKS) : settling.then(() => lockSoon(context, request))
+  const locking = request.dryRun
+    ? Promise.resolve(NO_LOCKS)
+    : settling.then(() => lockNamed(context, request))
   try {
     return await attachOrPlan(context, request, settling, locking)
   } finally {
@@ -60,8 +62,8 @@ async function settleDuringLook(context: Context): Promise<Settled> {
   return { warnings: await settle(context, found), wasOpen }
 }
 
-/** After what is open is settled, which may be at the same place. */
-async function lockSoon(context: Context, request: AttachRequest): Promise<EarlyLocks> {
+/** Locks what the words name: after what is open is settled, which may be at the same place. */
+async function lockNamed(context: Context, request: AttachRequest): Promise<EarlyLocks> {
   return await lockEarly(context, {
     device: placeIn(request),
     // A move may have to wait for the lock of the other frontend, and must not hold this one then.

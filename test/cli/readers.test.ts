@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -46,4 +46,15 @@ it('gets all that was said, though the program ends as soon as it may', () => {
   expect(JSON.parse(whole).aliases.at(-1).devices).toHaveLength(DEVICES)
   // By then a program that did not care would be gone.
   expect(read(`${PROGRAM} alias list --json | { sleep 0.5; cat; }`)).toBe(whole)
+})
+
+it('is told where nothing can be written', () => {
+  const env = { ...process.env, QUSB_SITE: site }
+  const run = (command: string) => spawnSync('/bin/sh', ['-c', command], { env, encoding: 'utf8' })
+  expect(run(`${PROGRAM} alias list --json >/dev/full`)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('ENOSPC'),
+  })
+  // Who has read enough is no error.
+  expect(run(`{ ${PROGRAM} alias list --json; echo $? >&2; } | true`).stderr).toBe('0\n')
 })
