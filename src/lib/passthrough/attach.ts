@@ -26,7 +26,7 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
     const { startFrontend } = await import('./start-frontend.ts')
     const { warnings } = await settling
     await startFrontend(context, request)
-    settling = Promise.resolve({ warnings, wasOpen: false })
+    settling = Promise.resolve({ warnings, isChanged: false })
   }
   const locking = request.dryRun
     ? Promise.resolve(NO_LOCKS)
@@ -43,11 +43,11 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
 /** What an earlier qusb left open. */
 interface Settled {
   warnings: Warning[]
-  /** Then a look that was begun before is out of date. */
-  wasOpen: boolean
+  /** Whether it was settled, or somebody tried: then a look that was begun before is out of date. */
+  isChanged: boolean
 }
 
-const NOTHING_OPEN: Settled = { warnings: [], wasOpen: false }
+const NOTHING_OPEN: Settled = { warnings: [], isChanged: false }
 
 /**
  * Settles what is open in the store. That is read, and its code loaded, while the qubes answer: a process keeps its parent
@@ -58,8 +58,14 @@ async function settleDuringLook(context: Context): Promise<Settled> {
   await nextTurn()
   const [{ readState }, { settle }] = await Promise.all([import('../store/store.ts'), import('./settle.ts')])
   const found = readState(context.site)
-  const wasOpen = found.state.attachments.some(({ phase }) => phase !== 'attached')
-  return { warnings: await settle(context, found), wasOpen }
+  const warnings = await settle(context, found)
+  const open = found.state.attachments.filter(({ phase }) => phase !== 'attached')
+  if (open.length === 0) return { warnings, isChanged: false }
+  // What another qusb is at work on is open as before: a storm of attaches need not look twice each.
+  const now = readState(context.site).state.attachments
+  const isStill = ({ id, phase }: AttachmentRecord): boolean =>
+    now.some((record) => record.id === id && record.phase === phase)
+  return { warnings, isChanged: warnings.length > 0 || !open.every(isStill) }
 }
 
 /** Locks what the words name: after what is open is settled, which may be at the same place. */
@@ -80,7 +86,7 @@ async function attachOrPlan(
   locking: Promise<EarlyLocks>,
 ): Promise<AttachResult> {
   const held = locking.then(({ device }) => device && placeIn(request))
-  const outdated = settling.then(({ wasOpen }) => wasOpen)
+  const outdated = settling.then(({ isChanged }) => isChanged)
   // Why they fail is told by what they are made of.
   for (const made of [held, outdated]) made.catch(() => {})
   const [chosen, settled, early, { attachUnderLock }] = await Promise.all([
