@@ -60,14 +60,14 @@ export interface Chosen {
 /**
  * Surveys, chooses and checks; nothing is changed.
  * @param meanwhile.held the place whose lock the caller holds, if any; it may be about to be locked
- * @param meanwhile.outdated whether something was done that a look begun before it has not seen
+ * @param meanwhile.settling whether it has changed what a look begun before it saw
  */
 export async function chooseForAttach(
   context: Context,
   request: AttachRequest,
   meanwhile: {
     held?: DevicePlace | Promise<DevicePlace | undefined>
-    outdated?: Promise<boolean>
+    settling?: Promise<{ isChanged: boolean }>
   } = {},
 ): Promise<Chosen> {
   await reach('survey')
@@ -82,7 +82,7 @@ export async function chooseForAttach(
   const looking = look()
   const denied = askDenied(context, request.frontend)
   const first = await looking
-  const seen = (await meanwhile.outdated) === true ? await look() : first
+  const seen = (await meanwhile.settling)?.isChanged === true ? await look() : first
   const backends = [...new Set([...asked.names, ...(await asked.found).running])]
   if (request.backend !== undefined) surveyOf(seen, request.backend)
 
@@ -103,7 +103,7 @@ export async function chooseForAttach(
   const survey = surveyOf(seen, device.backend)
   requireEnoughToTell(site, survey, request)
   const place = { backend: device.backend, port: device.port, frontend: request.frontend, stubdom }
-  const ended = request.dryRun ? [] : await endRecords(context, survey, await meanwhile.held)
+  const ended = request.dryRun ? [] : await endWhatIsOver(context, survey, await meanwhile.held)
   return {
     device,
     place,
@@ -114,7 +114,7 @@ export async function chooseForAttach(
 }
 
 /** Tells the store of attachments of this backend that are over. */
-async function endRecords(
+async function endWhatIsOver(
   context: Context,
   survey: QubeSurvey,
   held: DevicePlace | undefined,

@@ -21,12 +21,11 @@ export async function attach(context: Context, asked: AttachRequest): Promise<At
   const request = { ...asked, via: viaFrom(context.site, asked.via) }
   if (request.backend !== undefined) guardFrontend(request.backend, request.frontend)
   await context.directory.askEarly()
-  let settling = request.dryRun ? Promise.resolve(NOTHING_OPEN) : settleDuringLook(context)
+  const settling = request.dryRun ? Promise.resolve(NOTHING_OPEN) : settleDuringLook(context)
   if (request.start && !request.dryRun) {
     const { startFrontend } = await import('./start-frontend.ts')
-    const { warnings } = await settling
+    await settling
     await startFrontend(context, request)
-    settling = Promise.resolve({ warnings, isChanged: false })
   }
   const locking = request.dryRun
     ? Promise.resolve(NO_LOCKS)
@@ -86,11 +85,10 @@ async function attachOrPlan(
   locking: Promise<EarlyLocks>,
 ): Promise<AttachResult> {
   const held = locking.then(({ device }) => device && placeIn(request))
-  const outdated = settling.then(({ isChanged }) => isChanged)
-  // Why they fail is told by what they are made of.
-  for (const made of [held, outdated]) made.catch(() => {})
+  // Why there is none is told by the locking.
+  held.catch(() => {})
   const [chosen, settled, early, { attachUnderLock }] = await Promise.all([
-    chooseForAttach(context, request, { held, outdated }),
+    chooseForAttach(context, request, { held, settling }),
     settling,
     locking,
     // Loaded while the qubes answer.
