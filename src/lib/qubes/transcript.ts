@@ -65,6 +65,7 @@ const NAME = '/name = '
 const VHCI_LINE = /^(?:\.\.\/){3}devices\/platform\/vhci_hcd\.[0-9]{1,3}\/status(?:\.[0-9]{1,3})?:(.*)$/s
 
 const LETTER = /[A-Za-z_]/
+const ATTRIBUTE = /^[A-Za-z_]{1,32}$/
 
 const FACT_TAGS = new Set(['E', 'L', 'M', 'W', 'V', 'I', 'S', 'P', 'K', 'X'])
 
@@ -183,12 +184,13 @@ function readAttributes(lines: readonly string[], transcript: Transcript): void 
     // An owner's path has no letter in it, and an attribute's name no colon.
     const start = line.search(LETTER)
     const end = line.indexOf(':', start)
-    const attributes = start < 1 || end < 0 ? undefined : owners.get(line.slice(0, start - 1))
-    if (attributes === undefined || line[start - 1] !== '/') {
+    const attribute = end < 0 ? '' : line.slice(start, end)
+    const isAttribute = line[start - 1] === '/' && ATTRIBUTE.test(attribute)
+    const attributes = isAttribute ? owners.get(line.slice(0, start - 1)) : undefined
+    if (attributes === undefined) {
       transcript.rejected++
       continue
     }
-    const attribute = line.slice(start, end)
     const text = line.slice(end + 1)
     const known = attributes.get(attribute)
     if (known === undefined) attributes.set(attribute, [text])

@@ -134,6 +134,23 @@ describe('a device that cannot be is dropped, and counted', () => {
     expect(found.rejected).toBeGreaterThan(0)
   })
 
+  it.each([
+    '2-1:product:x',
+    '2-1product:x',
+    '2-1/pro duct:x',
+    '2-1/product1:x',
+    `2-1/${'p'.repeat(33)}:x`,
+    '2-1/product',
+    'product:x',
+    '/product:x',
+    '2-9/product:x',
+    ':',
+  ])('no line of its files is %j', (line) => {
+    const found = survey({ devices: [{ port: '2-1', attributes: { serial: `A1\n${line}` } }] })
+    expect(found.devices).toMatchObject([{ port: '2-1', serial: 'A1', product: null }])
+    expect(found.rejected).toBe(1)
+  })
+
   it('both of one port, and both of one address', () => {
     const found = survey({
       devices: [
